@@ -1,0 +1,103 @@
+"""How an endpoint of any Matrix API is written down: as one frozen value.
+
+The request type is a `msgspec.Struct` whose fields say where they travel:
+
+* `Path[T]`: a `{name}` of the path, percent-decoded;
+* `Query[T]`: a query parameter;
+* `Header[T]`: a header, its name being the field's with `-` for `_`;
+* `Body[T]`: the whole body (for endpoints whose body is not an object of known keys);
+* anything else: a key of the JSON body.
+
+The server, the outgoing client, the typed test client and the tests against the specification read the same values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+Q = TypeVar("Q", bound=msgspec.Struct)
+R = TypeVar("R")
+
+
+class In(Enum):
+    """Where a request field travels."""
+
+    PATH = "path"
+    QUERY = "query"
+    HEADER = "header"
+    BODY = "body"
+
+
+Path = Annotated[T, In.PATH]
+Query = Annotated[T, In.QUERY]
+Header = Annotated[T, In.HEADER]
+Body = Annotated[T, In.BODY]
+
+
+class Auth(Enum):
+    """Who may call."""
+
+    NONE = "anybody"
+    OPTIONAL = "anybody; a token is used when there is one"
+    TOKEN = "an access token, not a guest's"
+    GUEST = "an access token, a guest's too"
+    SUSPENDED = "an access token, also while the account is suspended"
+    LOCKED = "an access token, also while the account is suspended or locked"
+    ADMIN = "the access token of a server administrator"
+    SERVER = "a request signed by another server"
+    HS_TOKEN = "the token that a homeserver shows to an application service"
+
+
+class Struct(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """The base of requests and responses: keyword arguments only, and what equals its default is not sent."""
+
+
+class Empty(Struct):
+    """`{}`"""
+
+
+class Raw(Struct):
+    """An answer that is not JSON made from a type: bytes as they are (pages, redirects, prebuilt JSON)."""
+
+    body: bytes = b""
+    status: int = 200
+    content_type: str = "application/json"
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint(Generic[Q, R]):
+    """`operation_id` is the specification's; where two operations of one API share a path they differ by `method`."""
+
+    operation_id: str
+    method: str
+    #: The newest stable path first, then the aliases that clients still use.
+    paths: tuple[str, ...]
+    request: type[Q]
+    response: type[R]
+    auth: Auth
+    #: The row of the rate limit table it draws on; None: not limited.
+    rate_limit: str | None = None
+    #: The most bytes a body may have.
+    max_body: int = 1 << 20
+    deprecated: bool = False
+
+    @property
+    def path(self) -> str:
+        return self.paths[0]
+
+
+def client(path: str, *, v: str = "v3", unstable: tuple[str, ...] = (), r0: bool = True) -> tuple[str, ...]:
+    """The paths of a Client-Server endpoint: `/_matrix/client/{v}{path}`, its `r0` spelling, and unstable ones.
+
+    Synapse and the clients of its time also use `/unstable` and `/v1` for some; name those in `unstable`
+    as whole paths below `/_matrix/client/`.
+    """
+    stable = f"/_matrix/client/{v}{path}"
+    aliases = [f"/_matrix/client/r0{path}"] if r0 and v == "v3" else []
+    return (stable, *aliases, *(f"/_matrix/client/{u}" for u in unstable))
