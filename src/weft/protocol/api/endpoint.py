@@ -85,6 +85,8 @@ class Endpoint(Generic[Q, R]):
     rate_limit: str | None = None
     #: The most bytes a body may have.
     max_body: int = 1 << 20
+    #: The handler reads the body itself, piece by piece (uploads); `max_body` still holds.
+    stream_body: bool = False
     deprecated: bool = False
 
     @property
