@@ -1,0 +1,1 @@
+"""Assembly: settings, the list of modules, construction in one place, tasks, observability."""

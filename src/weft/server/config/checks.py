@@ -1,0 +1,136 @@
+"""What can be wrong with settings of the right shape: names, addresses, files, settings that need each other."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from weft.protocol.identifiers.server_names import is_valid_server_name
+from weft.protocol.room_versions import ROOM_VERSIONS
+from weft.settings import Listener, Settings
+
+Problem = tuple[tuple[str | int, ...], str]
+
+_LEAST_MEMORY = 16 << 20
+#: Argon2 itself takes no less.
+_LEAST_PASSWORD_MEMORY = 8 << 10
+_LOCALPART = re.compile(r"[a-z0-9._=/+-]{1,100}")
+
+
+def problems(settings: Settings) -> Iterator[Problem]:
+    """Each thing wrong, with its place."""
+    if settings.memory < _LEAST_MEMORY:
+        yield ("memory",), "less than 16M is not enough to work with"
+    yield from _server(settings)
+    for number, listener in enumerate(settings.listeners):
+        yield from _listener(("listeners", number), listener)
+    yield from _twice_listened(settings)
+    yield from _database(settings)
+    yield from _accounts(settings)
+    yield from _federation(settings)
+    if settings.rooms.default_version not in ROOM_VERSIONS:
+        yield ("rooms", "default_version"), f"there is no room version {settings.rooms.default_version!r}"
+
+
+def _server(settings: Settings) -> Iterator[Problem]:
+    names = settings.server.names
+    for name in names:
+        if not is_valid_server_name(name):
+            yield ("server", "names"), f'"{name}" is not a server name: a domain or IP address, with or without a port'
+        elif name != name.lower():
+            yield ("server", "names"), f'write "{name.lower()}": user ids would carry the capitals of "{name}"'
+        if names.count(name) > 1:
+            yield ("server", "names"), f'"{name}" is named twice'
+    yield from _url(("server", "public_url"), settings.server.public_url)
+    yield from _url(("well_known", "identity_server"), settings.well_known.identity_server)
+    yield from _url(("well_known", "support_page"), settings.well_known.support_page)
+    server = settings.well_known.server
+    if server is not None and not is_valid_server_name(server):
+        yield ("well_known", "server"), f'"{server}" is not a host with or without a port'
+    for number, contact in enumerate(settings.well_known.contacts):
+        if contact.matrix_id is None and contact.email_address is None:
+            yield ("well_known", "contacts", number), "needs matrix_id or email_address"
+
+
+def _listener(place: tuple[str | int, ...], listener: Listener) -> Iterator[Problem]:
+    try:
+        ipaddress.ip_address(listener.address)
+    except ValueError:
+        yield (*place, "address"), f'"{listener.address}" is not an IP address'
+    yield from _networks((*place, "trusted_proxies"), listener.trusted_proxies)
+    if (listener.tls_certificate_file is None) != (listener.tls_key_file is None):
+        yield place, "TLS needs both tls_certificate_file and tls_key_file"
+    yield from _file((*place, "tls_certificate_file"), listener.tls_certificate_file)
+    yield from _file((*place, "tls_key_file"), listener.tls_key_file)
+
+
+def _twice_listened(settings: Settings) -> Iterator[Problem]:
+    seen: set[tuple[str, int]] = set()
+    for number, listener in enumerate(settings.listeners):
+        where = listener.address, listener.port
+        if listener.port and where in seen:
+            yield ("listeners", number, "port"), f"{listener.address} port {listener.port} is listened on already"
+        seen.add(where)
+
+
+def _database(settings: Settings) -> Iterator[Problem]:
+    url = settings.database.url
+    if url.startswith("sqlite:"):
+        if url in ("sqlite:", "sqlite::memory:") or url.startswith("sqlite://"):
+            yield ("database", "url"), 'write "sqlite:" and a file, for example "sqlite:weft.db"'
+        if settings.database.password_file is not None:
+            yield ("database", "password_file"), "SQLite has no password"
+    elif not url.startswith(("postgresql://", "postgres://")):
+        yield ("database", "url"), 'expected "sqlite:FILE" or "postgresql://user@host/name"'
+    yield from _file(("database", "password_file"), settings.database.password_file)
+
+
+def _accounts(settings: Settings) -> Iterator[Problem]:
+    registration = settings.registration
+    if registration.mode == "token" and registration.token_file is None:
+        yield ("registration", "mode"), '"token" needs token_file'
+    yield from _file(("registration", "token_file"), registration.token_file)
+    yield from _file(("registration", "shared_secret_file"), registration.shared_secret_file)
+    for number, term in enumerate(registration.terms):
+        yield from _url(("registration", "terms", number, "url"), term.url)
+    if settings.passwords.memory_cost < _LEAST_PASSWORD_MEMORY:
+        yield ("passwords", "memory_cost"), "argon2 needs at least 8K"
+    if not _LOCALPART.fullmatch(settings.server_notices.localpart):
+        yield ("server_notices", "localpart"), "expected small letters, digits and . _ = - / +"
+
+
+def _federation(settings: Settings) -> Iterator[Problem]:
+    federation = settings.federation
+    yield from _networks(("federation", "allowed_addresses"), federation.allowed_addresses)
+    yield from _networks(("federation", "denied_addresses"), federation.denied_addresses)
+    for number, file in enumerate(federation.extra_ca_files):
+        yield from _file(("federation", "extra_ca_files", number), file)
+
+
+def _networks(place: tuple[str | int, ...], networks: Iterable[str]) -> Iterator[Problem]:
+    for network in networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            yield place, f'"{network}" is not an IP address or network'
+
+
+def _url(place: tuple[str | int, ...], url: str | None) -> Iterator[Problem]:
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        good = False
+    if not good:
+        yield place, f'"{url}" is not an address that begins with https:// or http://'
+
+
+def _file(place: tuple[str | int, ...], file: Path | None) -> Iterator[Problem]:
+    if file is not None and not (file.is_file() and os.access(file, os.R_OK)):
+        yield place, f"{file} does not exist or can't be read"
