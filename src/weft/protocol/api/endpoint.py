@@ -5,7 +5,7 @@ The request type is a `msgspec.Struct` whose fields say where they travel:
 * `Path[T]`: a `{name}` of the path, percent-decoded;
 * `Query[T]`: a query parameter;
 * `Header[T]`: a header, its name being the field's with `-` for `_`;
-* `Body[T]`: the whole body (for endpoints whose body is not an object of known keys);
+* `Body[T]`: the whole body (for endpoints whose body is not an object of known keys); `Body[bytes]`: as it came;
 * anything else: a key of the JSON body.
 
 The server, the outgoing client, the typed test client and the tests against the specification read the same values.
@@ -46,15 +46,31 @@ class Auth(Enum):
     OPTIONAL = "anybody; a token is used when there is one"
     TOKEN = "an access token, not a guest's"
     GUEST = "an access token, a guest's too"
-    SUSPENDED = "an access token, also while the account is suspended"
-    LOCKED = "an access token, also while the account is suspended or locked"
+    SUSPENDED = "an access token, not a guest's, also while the account is suspended"
+    GUEST_SUSPENDED = "an access token, a guest's too, also while the account is suspended"
+    LOCKED = "an access token, whoever's, also while the account is suspended or locked"
     ADMIN = "the access token of a server administrator"
     SERVER = "a request signed by another server"
     HS_TOKEN = "the token that a homeserver shows to an application service"
 
+    @property
+    def admits_guests(self) -> bool:
+        return self in {Auth.NONE, Auth.OPTIONAL, Auth.GUEST, Auth.GUEST_SUSPENDED, Auth.LOCKED}
+
+    @property
+    def admits_suspended(self) -> bool:
+        return self in {Auth.NONE, Auth.OPTIONAL, Auth.SUSPENDED, Auth.GUEST_SUSPENDED, Auth.LOCKED}
+
+    @property
+    def admits_locked(self) -> bool:
+        return self in {Auth.NONE, Auth.OPTIONAL, Auth.LOCKED}
+
 
 class Struct(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """The base of requests and responses: keyword arguments only, and what equals its default is not sent."""
+    """The base of requests and responses: what equals its default is not sent.
+
+    msgspec doesn't hand `kw_only` down: a class says it again where a required field follows an optional one.
+    """
 
 
 class Empty(Struct):

@@ -1,0 +1,168 @@
+"""Administrators' endpoints: who somebody is, suspension, locking; and the one by which tools make accounts.
+
+https://spec.matrix.org/v1.19/client-server-api/#server-administration
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, field
+
+from weft.protocol.api.client.registration import Username
+from weft.protocol.api.endpoint import Auth, Empty, Endpoint, Path, Struct, client
+from weft.protocol.api.types import DisplayName, Password, SessionKey, UserId
+
+
+class UserRequest(Struct):
+    user_id: Path[UserId] = field(name="userId")
+
+
+class Connection(Struct):
+    """`last_seen` is milliseconds since 1970."""
+
+    ip: str | None = None
+    last_seen: int | None = None
+    user_agent: str | None = None
+
+
+class Session(Struct):
+    connections: list[Connection]
+
+
+class WhoIsDevice(Struct):
+    sessions: list[Session]
+
+
+class GetWhoIsResponse(Struct):
+    """`devices` is by device id."""
+
+    user_id: str
+    devices: dict[str, WhoIsDevice]
+
+
+class SetAdminSuspendUserRequest(Struct):
+    user_id: Path[UserId] = field(name="userId")
+    suspended: bool
+
+
+class AdminSuspendUserResponse(Struct):
+    suspended: bool
+
+
+class SetAdminLockUserRequest(Struct):
+    user_id: Path[UserId] = field(name="userId")
+    locked: bool
+
+
+class AdminLockUserResponse(Struct):
+    locked: bool
+
+
+class GetRegistrationNonceResponse(Struct):
+    nonce: str
+
+
+class SharedSecretRegisterRequest(Struct):
+    """`mac` is the HMAC-SHA1, in hexadecimal, with the server's registration secret as its key, of the nonce, the user
+    name, the password, `admin` or `notadmin`, and the user type if there is one, with zero bytes between them.
+    """
+
+    nonce: SessionKey
+    username: Username
+    password: Password
+    mac: Annotated[str, Meta(max_length=128)]
+    admin: bool = False
+    displayname: DisplayName | None = None
+    user_type: Annotated[str, Meta(max_length=64)] | None = None
+    inhibit_login: bool = False
+
+
+class SharedSecretRegisterResponse(Struct):
+    user_id: str
+    home_server: str
+    access_token: str | None = None
+    device_id: str | None = None
+
+
+# Users may ask about themselves; the module checks that.
+GET_WHO_IS = Endpoint(
+    operation_id="getWhoIs",
+    method="GET",
+    paths=client("/admin/whois/{userId}"),
+    request=UserRequest,
+    response=GetWhoIsResponse,
+    auth=Auth.TOKEN,
+)
+
+SUSPEND_PATHS = client(
+    "/admin/suspend/{userId}", v="v1", unstable=("unstable/uk.timedout.msc4323/admin/suspend/{userId}",)
+)
+LOCK_PATHS = client("/admin/lock/{userId}", v="v1", unstable=("unstable/uk.timedout.msc4323/admin/lock/{userId}",))
+
+GET_ADMIN_SUSPEND_USER = Endpoint(
+    operation_id="getAdminSuspendUser",
+    method="GET",
+    paths=SUSPEND_PATHS,
+    request=UserRequest,
+    response=AdminSuspendUserResponse,
+    auth=Auth.ADMIN,
+)
+
+SET_ADMIN_SUSPEND_USER = Endpoint(
+    operation_id="setAdminSuspendUser",
+    method="PUT",
+    paths=SUSPEND_PATHS,
+    request=SetAdminSuspendUserRequest,
+    response=AdminSuspendUserResponse,
+    auth=Auth.ADMIN,
+)
+
+GET_ADMIN_LOCK_USER = Endpoint(
+    operation_id="getAdminLockUser",
+    method="GET",
+    paths=LOCK_PATHS,
+    request=UserRequest,
+    response=AdminLockUserResponse,
+    auth=Auth.ADMIN,
+)
+
+SET_ADMIN_LOCK_USER = Endpoint(
+    operation_id="setAdminLockUser",
+    method="PUT",
+    paths=LOCK_PATHS,
+    request=SetAdminLockUserRequest,
+    response=AdminLockUserResponse,
+    auth=Auth.ADMIN,
+)
+
+# Not the specification's: Synapse's, whose tools are in use everywhere. The shared secret is the authentication.
+GET_REGISTRATION_NONCE = Endpoint(
+    operation_id="getRegistrationNonce",
+    method="GET",
+    paths=("/_synapse/admin/v1/register",),
+    request=Empty,
+    response=GetRegistrationNonceResponse,
+    auth=Auth.NONE,
+    rate_limit="registration_token",
+)
+
+SHARED_SECRET_REGISTER = Endpoint(
+    operation_id="sharedSecretRegister",
+    method="POST",
+    paths=("/_synapse/admin/v1/register",),
+    request=SharedSecretRegisterRequest,
+    response=SharedSecretRegisterResponse,
+    auth=Auth.NONE,
+    rate_limit="registration_token",
+)
+
+ENDPOINTS = (
+    GET_WHO_IS,
+    GET_ADMIN_SUSPEND_USER,
+    SET_ADMIN_SUSPEND_USER,
+    GET_ADMIN_LOCK_USER,
+    SET_ADMIN_LOCK_USER,
+    GET_REGISTRATION_NONCE,
+    SHARED_SECRET_REGISTER,
+)
