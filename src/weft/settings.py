@@ -211,10 +211,6 @@ class Database(Section, frozen=True, kw_only=True):
         Path | None,
         Doc(text="The file that holds the PostgreSQL password.", example='"postgres.password"'),
     ] = None
-    connections: Annotated[
-        Count,
-        Doc(text="How many connections read at the same time. Writes have one of their own: they are grouped."),
-    ] = 4
 
 
 class Term(Section, frozen=True, kw_only=True):

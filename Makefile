@@ -1,0 +1,70 @@
+# What one does with this tree. `make help` lists it.
+
+VENV        ?= .venv
+DATA        ?= data
+SERVER_NAME ?= localhost
+PORT        ?=
+# Further options of `weft serve`, for example ARGS="--set logging.level=debug"
+ARGS        ?=
+# Further options of pytest, for example PYTEST_ARGS="-k sync"
+PYTEST_ARGS ?=
+
+bin    := $(VENV)/bin
+pip    := $(bin)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+pytest := $(bin)/python -m pytest -n auto $(PYTEST_ARGS)
+# Tests that take many minutes or need more than Python have folders and targets of their own.
+apart  := tests/clients tests/fuzz
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fix bench docs test-twins test-clients test-fuzz
+
+help: ## lists what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+run: $(VENV)/for-running ## starts a server on http://127.0.0.1:8008, data in ./data (PORT=, DATA=, SERVER_NAME=)
+	@$(bin)/weft init --if-missing --data '$(DATA)' --server-name '$(SERVER_NAME)'
+	@$(bin)/weft serve --data '$(DATA)' $(if $(PORT),--set listeners.0.port=$(PORT)) $(ARGS)
+
+test: $(VENV)/for-working ## runs the tests that a change needs, in minutes
+	@tools/have-postgres
+	$(pytest) -m 'not slow' $(addprefix --ignore=,$(apart))
+
+check: $(VENV)/for-working ## style, types, the order of layers, and whether generated pages are current
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/lint-imports --no-logo
+	$(bin)/python tools/docs.py --check
+
+fix: $(VENV)/for-working ## mends what can be mended by itself
+	$(bin)/ruff check --fix .
+	$(bin)/ruff format .
+
+docs: $(VENV)/for-working ## makes the generated pages anew
+	$(bin)/python tools/docs.py
+
+test-twins: $(VENV)/for-working ## the module tests against two servers on one PostgreSQL database
+	@tools/have-postgres
+	WEFT_TWINS=1 $(pytest) tests/modules
+
+test-clients: $(VENV)/for-working ## unmodified clients against a running server: matrix-nio, matrix-js-sdk, a browser
+	$(bin)/python -m pytest $(PYTEST_ARGS) tests/clients
+
+test-fuzz: $(VENV)/for-working ## hostile input to every endpoint
+	$(pytest) tests/fuzz
+
+bench: $(VENV)/for-working ## measures Weft side by side with Synapse; wants a quiet machine
+	$(bin)/python -m benchmarks
+
+$(bin)/python:
+	@tools/make-venv $(VENV)
+
+$(VENV)/for-running: pyproject.toml constraints.txt | $(bin)/python
+	@echo 'Installing Weft into $(VENV).'
+	@$(pip) -e '.[server]'
+	@touch $@
+
+$(VENV)/for-working: pyproject.toml constraints.txt | $(bin)/python
+	@echo 'Installing Weft and its tools into $(VENV).'
+	@$(pip) -e '.[server,dev]'
+	@touch $@ $(VENV)/for-running

@@ -1,0 +1,90 @@
+"""What every test may ask for: a PostgreSQL database of its own, and the machine-readable specification.
+
+`postgres_database` is the URL of an empty database made for one test. The cluster behind it is started once in a run,
+by whichever worker needs it first. `WEFT_TEST_POSTGRES` names a server to use instead. Without PostgreSQL these tests
+are skipped, unless `WEFT_REQUIRE_POSTGRES` is set.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+ROOT = Path(__file__).parents[1]
+_RUN = "WEFT_TEST_RUN"
+_NOT_INSTALLED = 3
+
+
+def pytest_configure() -> None:
+    """Workers inherit the number of the run: the process that started it."""
+    os.environ.setdefault(_RUN, str(os.getpid()))
+
+
+@pytest.fixture(scope="session")
+def spec() -> Path:
+    """The folder of the specification's OpenAPI files and event schemas."""
+    folder = Path(os.environ.get("WEFT_SPEC", ROOT.parent / "shared" / "spec"))
+    if not (folder / "endpoints.json").exists():
+        pytest.skip(f"the specification's files are not at {folder} (WEFT_SPEC names their folder)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """The URL of a PostgreSQL server on which tests may make and drop databases."""
+    if given := os.environ.get("WEFT_TEST_POSTGRES"):
+        return given
+    folder = Path(tempfile.gettempdir()) / f"weft-postgres-{os.environ[_RUN]}"
+    with Path(f"{folder}.lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        url = lock.read()
+        if not url:
+            url = _start_cluster(folder)
+            lock.write(url)
+    return url
+
+
+@pytest.fixture(scope="session")
+def _postgres_admin(postgres_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str, _postgres_admin: psycopg.Connection) -> Iterator[str]:
+    """The URL of an empty database that goes away after the test."""
+    name = f"weft_{os.getpid()}_{os.urandom(6).hex()}"
+    _postgres_admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+    try:
+        yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+    finally:
+        _postgres_admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def pytest_unconfigure() -> None:
+    run = os.environ[_RUN]
+    if run == str(os.getpid()):
+        Path(tempfile.gettempdir(), f"weft-postgres-{run}.lock").unlink(missing_ok=True)
+
+
+def _start_cluster(folder: Path) -> str:
+    tool = ROOT / "tools" / "postgres_cluster.py"
+    done = subprocess.run(
+        [sys.executable, tool, os.environ[_RUN], folder], capture_output=True, text=True, timeout=120, check=False
+    )
+    if done.returncode == 0:
+        return done.stdout.strip()
+    reason = "PostgreSQL is not installed" if done.returncode == _NOT_INSTALLED else done.stderr.strip()
+    if os.environ.get("WEFT_REQUIRE_POSTGRES"):
+        pytest.fail(f"PostgreSQL is required here: {reason}")
+    pytest.skip(reason)
