@@ -1,0 +1,64 @@
+"""Glob patterns: `*` is any run of characters, `?` is any one, everything else is itself.
+
+Patterns come from users and from other servers, so that matching must take time linear in the text for each
+pattern, whatever both are: every piece between stars is found once, at its first place, and never tried again.
+
+Matching is by case; whoever wants otherwise folds the pattern and the text.
+
+Rules: https://spec.matrix.org/v1.19/appendices/#glob-style-matching
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+Matcher = Callable[[str], bool]
+
+_WORD: Final = "[A-Za-z0-9_]"
+#: Holds wherever at least one neighbour is not part of a word.
+_BOUNDARY: Final = f"(?:(?<!{_WORD})|(?!{_WORD}))"
+
+
+def has_wildcards(pattern: str) -> bool:
+    return "*" in pattern or "?" in pattern
+
+
+@lru_cache(maxsize=4096)
+def matcher(pattern: str) -> Matcher:
+    """A test of whether a whole text matches."""
+    if not has_wildcards(pattern):
+        return pattern.__eq__
+    first, *rest = _pieces(pattern)
+    if not rest:
+        return _test(f"{first}\\Z")
+    *middle, last = rest
+    return _test(first + "".join(f"(?>.*?{piece})" for piece in middle) + f".*{last}\\Z")
+
+
+@lru_cache(maxsize=4096)
+def word_matcher(pattern: str) -> Matcher:
+    """A test of whether some part of a text matches that neither starts nor ends inside a word.
+
+    https://spec.matrix.org/v1.19/client-server-api/#conditions-1 (`event_match` on `content.body`)
+    """
+    first, *rest = _pieces(pattern)
+    if not rest:
+        return _test(f".*?{_BOUNDARY}{first}{_BOUNDARY}")
+    *middle, last = rest
+    start = f"(?>.*?{_BOUNDARY}{first})" + "".join(f"(?>.*?{piece})" for piece in middle)
+    return _test(f"{start}.*?{last}{_BOUNDARY}")
+
+
+def _pieces(pattern: str) -> list[str]:
+    """The regular expressions of what stands between the stars; each matches texts of one length only."""
+    first, *rest = pattern.split("*")
+    pieces = [first] if not rest else [first, *filter(None, rest[:-1]), rest[-1]]
+    return [".".join(re.escape(literal) for literal in piece.split("?")) for piece in pieces]
+
+
+def _test(expression: str) -> Matcher:
+    match = re.compile(expression, re.DOTALL).match
+    return lambda text: match(text) is not None
