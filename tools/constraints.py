@@ -1,8 +1,8 @@
-"""Writes `constraints.txt`: every package, at the version that is installed beside this Python, that Weft needs in the end.
+"""Writes `constraints.txt`: every package that Weft needs in the end, at the version installed beside this Python.
 
-Run it in a fresh environment after changing a dependency in pyproject.toml:
+After changing a dependency in pyproject.toml, in a fresh environment:
 
-    rm -r .venv && tools/make-venv .venv && .venv/bin/pip install -e '.[server,dev]' && .venv/bin/python tools/constraints.py
+    tools/make-venv .venv && .venv/bin/pip install -e '.[server,dev]' && .venv/bin/python tools/constraints.py
 """
 
 from __future__ import annotations

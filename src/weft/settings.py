@@ -2,8 +2,8 @@
 
 The sample file, the reference page, the checks and the command line are made from these declarations
 (`weft.server.config`). A setting is a field whose annotation carries a `Doc`; a section is a `Section`.
-This file is a leaf: any layer may read it, and it reads none of them. It opens nothing and checks only shapes;
-what needs more than one setting to be judged is in `weft.server.config.checks`.
+Every layer above the protocol may read this file. It opens nothing and checks only shapes; what needs more than one
+setting to be judged is in `weft.server.config.checks`.
 
 A setting needs a reason to exist. What has one right answer is a constant in the code that uses it.
 """
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
+
+from weft.protocol.api.rate_limits import RATE_LIMITS
 
 _SIZE = re.compile(r"([0-9]{1,15})\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -309,13 +311,19 @@ class Limit(Section, frozen=True, kw_only=True):
     burst: Annotated[Count, Doc(text="How many at once, when there were none for a while.")]
 
 
-def _limit(per_second: float, burst: int) -> Limit:
-    return Limit(per_second=per_second, burst=burst)
+def _why(name: str) -> Doc:
+    row = RATE_LIMITS[name]
+    return Doc(text=f"{row.why} One for each: {row.key.value}.")
+
+
+def _default(name: str) -> Limit:
+    row = RATE_LIMITS[name]
+    return Limit(per_second=row.per_second, burst=row.burst)
 
 
 class RateLimits(Section, frozen=True, kw_only=True):
-    """How often something may be done before the answer is 429. Counted for each account; for each address where
-    there is no account yet."""
+    """How often something may be done before the answer is 429. What each limit protects is said where the limits are
+    declared, `weft.protocol.api.rate_limits`."""
 
     enabled: Annotated[
         bool,
@@ -325,22 +333,31 @@ class RateLimits(Section, frozen=True, kw_only=True):
             "Off is for tests and measurements.",
         ),
     ] = True
-    message: Annotated[Limit, Doc(text="Sending events, state and redactions into rooms.")] = _limit(10.0, 50)
-    login: Annotated[Limit, Doc(text="Attempts to log in, for each address and for each account.")] = _limit(0.2, 10)
-    registration: Annotated[Limit, Doc(text="Attempts to register, and looking for free names.")] = _limit(0.2, 5)
-    account: Annotated[
-        Limit,
-        Doc(text="Password changes, deactivation, and whatever else asks for the password again."),
-    ] = _limit(0.5, 10)
-    room_creation: Annotated[Limit, Doc(text="Making and upgrading rooms.")] = _limit(0.2, 10)
-    membership: Annotated[Limit, Doc(text="Joining, knocking, leaving, kicking, banning.")] = _limit(1.0, 20)
-    invite: Annotated[Limit, Doc(text="Inviting.")] = _limit(0.3, 20)
-    profile: Annotated[Limit, Doc(text="Changing one's profile, which tells every room.")] = _limit(0.2, 10)
-    ephemeral: Annotated[Limit, Doc(text="Receipts, typing, presence, read markers.")] = _limit(10.0, 100)
-    search: Annotated[Limit, Doc(text="Searches in messages, people and the room directory.")] = _limit(2.0, 20)
-    report: Annotated[Limit, Doc(text="Reporting content, rooms and people.")] = _limit(0.1, 10)
-    read: Annotated[Limit, Doc(text="Everything else that reads.")] = _limit(50.0, 500)
-    write: Annotated[Limit, Doc(text="Everything else that changes something.")] = _limit(10.0, 100)
+    login: Annotated[Limit, _why("login")] = _default("login")
+    registration: Annotated[Limit, _why("registration")] = _default("registration")
+    registration_token: Annotated[Limit, _why("registration_token")] = _default("registration_token")
+    refresh: Annotated[Limit, _why("refresh")] = _default("refresh")
+    account: Annotated[Limit, _why("account")] = _default("account")
+    message: Annotated[Limit, _why("message")] = _default("message")
+    room_creation: Annotated[Limit, _why("room_creation")] = _default("room_creation")
+    join: Annotated[Limit, _why("join")] = _default("join")
+    invite: Annotated[Limit, _why("invite")] = _default("invite")
+    moderation: Annotated[Limit, _why("moderation")] = _default("moderation")
+    directory: Annotated[Limit, _why("directory")] = _default("directory")
+    search: Annotated[Limit, _why("search")] = _default("search")
+    user_directory: Annotated[Limit, _why("user_directory")] = _default("user_directory")
+    history: Annotated[Limit, _why("history")] = _default("history")
+    lookup: Annotated[Limit, _why("lookup")] = _default("lookup")
+    profile: Annotated[Limit, _why("profile")] = _default("profile")
+    presence: Annotated[Limit, _why("presence")] = _default("presence")
+    typing: Annotated[Limit, _why("typing")] = _default("typing")
+    receipt: Annotated[Limit, _why("receipt")] = _default("receipt")
+    settings: Annotated[Limit, _why("settings")] = _default("settings")
+    report: Annotated[Limit, _why("report")] = _default("report")
+
+    def table(self) -> dict[str, Limit]:
+        """Every limit by its name."""
+        return {name: getattr(self, name) for name in RATE_LIMITS}
 
 
 class Rooms(Section, frozen=True, kw_only=True):

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from weft.protocol.api.client import ENDPOINTS
+from weft.protocol.api.rate_limits import RATE_LIMITS
 from weft.server.config import Settings, SettingsError, declared, from_values, load, read_secret, reference
 from weft.server.config.read import line_of, unknown_variables, variables
-from weft.settings import ByteSize, Duration, Limit, Listener
+from weft.settings import ByteSize, Duration, Limit, Listener, RateLimits
 
 ROOT = Path(__file__).parents[2]
 
@@ -161,7 +163,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(file:
         ('server.names=["a.example"]', "server.names", ("a.example",)),
         ("server_notices.room_name=true", "server_notices.room_name", "true"),
         ("rate_limits.login={ per_second = 1, burst = 2 }", "rate_limits.login", Limit(per_second=1, burst=2)),
-        ("rate_limits.login.burst=3", "rate_limits.login", Limit(per_second=0.2, burst=3)),
+        ("rate_limits.login.burst=3", "rate_limits.login", Limit(per_second=RATE_LIMITS["login"].per_second, burst=3)),
         ("listeners=[{ port = 1 }, { port = 2 }]", "listeners", (Listener(port=1), Listener(port=2))),
         ("listeners.1.port=9", "listeners", (Listener(), Listener(port=9))),
     ],
@@ -207,6 +209,15 @@ def test_each_setting_has_a_variable_of_its_own() -> None:
     for setting in declared.settings():
         ((_, _, place),) = variables({setting.variable: ""})
         assert tuple("*" if part == 0 else part for part in place) == setting.path
+
+
+def test_each_rate_limit_has_a_setting_and_each_endpoint_a_rate_limit_that_exists() -> None:
+    table = RateLimits().table()
+    assert {name: (row.per_second, row.burst) for name, row in RATE_LIMITS.items()} == {
+        name: (limit.per_second, limit.burst) for name, limit in table.items()
+    }
+    assert set(RateLimits.__struct_fields__) == {"enabled", *table}
+    assert {endpoint.rate_limit for endpoint in ENDPOINTS} - {None} <= set(table)
 
 
 def test_settings_are_frozen(file: Path) -> None:
