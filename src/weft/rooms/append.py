@@ -1,0 +1,280 @@
+"""How this server's own users change rooms: a draft is put at the room's front, judged, signed, and written.
+
+From the moment the front is read until the write is queued nothing waits, so that within one process a room has one
+writer at a time, while any number of its events may be on their way to the disk. If a write fails, those built on
+it fail too and are built again on what is really there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from weft.graph.build import Draft, Identity, auth_keys, build
+from weft.graph.snapshot import Snapshot
+from weft.protocol.errors import Forbidden, LimitExceeded, NotFound
+from weft.protocol.event import Event, StateKey
+from weft.protocol.event_auth import authorise
+from weft.protocol.identifiers import domain_of
+from weft.protocol.power_levels import PowerLevels
+from weft.protocol.redaction import may_redact
+from weft.protocol.room_versions import RoomVersion
+from weft.rooms.room import Room
+from weft.rooms.rooms import RoomMoved, Rooms
+from weft.storage import events, snapshots, transaction_ids
+from weft.storage import rooms as room_store
+from weft.storage.database import Database, UniqueViolation, WriteTransaction
+from weft.storage.events import StoredEvent
+from weft.storage.transaction_ids import TransactionKey
+
+#: How often an event is built again because the room moved on under it.
+_TRIES = 10
+
+
+@dataclass(slots=True)
+class _Made:
+    """An event that is made and waits for its commit."""
+
+    stored: StoredEvent
+    #: The state after it, where it changes the state.
+    snapshot: Snapshot | None
+    #: What it redacts, if it may.
+    redacts: StoredEvent | None = None
+
+
+@dataclass(slots=True)
+class _Front:
+    """Where the next event goes, while several are made in a row."""
+
+    version: RoomVersion
+    room_id: str | None
+    ends: tuple[StoredEvent, ...]
+    snapshot: Snapshot
+    made: list[_Made] = field(default_factory=list)
+    fresh: dict[str, StoredEvent] = field(default_factory=dict)
+
+
+#: More writes for the same transaction, given the events with their positions.
+Also = Callable[[WriteTransaction, Sequence[StoredEvent]], None]
+
+
+class Append:
+    """Puts local users' events into rooms."""
+
+    def __init__(
+        self, database: Database, rooms: Rooms, identities: Mapping[str, Identity], now_ms: Callable[[], int]
+    ) -> None:
+        self._database = database
+        self._rooms = rooms
+        self._identities = identities
+        self._now_ms = now_ms
+
+    async def append(
+        self, room_id: str, draft: Draft, *, transaction: TransactionKey | None = None, also: Also | None = None
+    ) -> StoredEvent:
+        """Sends one event. Returns once it is on disk; a repeated transaction returns the first one's event.
+
+        Raises `AuthRuleViolation` with the rule that forbids it, `BadJson` for content that can't be sent,
+        `NotFound` for an unknown room.
+        """
+        return (await self.append_all(room_id, [draft], transaction=transaction, also=also))[0]
+
+    async def append_all(
+        self,
+        room_id: str,
+        drafts: Sequence[Draft],
+        *,
+        transaction: TransactionKey | None = None,
+        also: Also | None = None,
+    ) -> list[StoredEvent]:
+        """Sends several events in a row, all or none. With a transaction id there is one draft."""
+        for _ in range(_TRIES):
+            if transaction is not None and (first := await self._answered(transaction)) is not None:
+                return [first]
+            room = await self._rooms.get(room_id)
+            front = await self._make(room, drafts)
+            if front is None:
+                continue
+            if transaction is not None:
+                front.made[0].stored.transaction = (transaction.device_id, transaction.txn_id)
+            for made in front.made:
+                room.extend(made.stored, made.snapshot or room.front_snapshot)
+                self._rooms.put_event(made.stored)
+            try:
+                await self._write(room_id, front, room.number, transaction, also)
+            except (RoomMoved, UniqueViolation):
+                continue
+            return [made.stored for made in front.made]
+        raise LimitExceeded(1000, "The room changes too fast; try again.")
+
+    async def create(self, version: RoomVersion, room_id: str | None, drafts: Sequence[Draft], also: Also | None = None) -> Room:
+        """Makes a room from its first events, the create event foremost; all or none.
+
+        `room_id` is None for room versions whose room id is the create event's hash.
+        """
+        front = _Front(version, room_id, (), Snapshot.root(self._rooms.new_snapshot_id()))
+        if self._extend_all(front, drafts) is not None:
+            raise AssertionError("the events of a new room are all at hand")
+        created = front.made[0].stored.event
+        for made in front.made:
+            self._rooms.put_event(made.stored)
+        await self._write(created.room_id, front, None, None, also)
+        return await self._rooms.get(created.room_id)
+
+    async def _answered(self, transaction: TransactionKey) -> StoredEvent | None:
+        answered = await self._database.get(transaction_ids.find, transaction)
+        if answered is None or answered.event_id is None:
+            return None
+        return await self._rooms.event(answered.event_id)
+
+    # -- making events; nothing below waits, but for reading what is missing
+
+    async def _make(self, room: Room, drafts: Sequence[Draft]) -> _Front | None:
+        """The drafts as events at the room's front; None where the room moved on while something was read."""
+        for _ in range(_TRIES):
+            front = _Front(room.version, room.id, room.front, room.front_snapshot)
+            missing = self._extend_all(front, drafts)
+            if missing is None:
+                return front
+            found = await self._rooms.events(missing)
+            if room.stale:
+                return None
+            if len(found) < len(missing):
+                raise NotFound("An event that this refers to is not known to this server.")
+        return None
+
+    def _extend_all(self, front: _Front, drafts: Sequence[Draft]) -> list[str] | None:
+        """Makes an event of each draft; or says which events must be read first."""
+        for draft in drafts:
+            missing = self._extend(front, draft)
+            if missing:
+                return missing
+        return None
+
+    def _extend(self, front: _Front, draft: Draft) -> list[str]:
+        version = front.version
+        keys = auth_keys(draft, version)
+        ids = {key: event_id for key in keys if (event_id := front.snapshot.state.get(key)) is not None}
+        create_id = front.snapshot.state.get(("m.room.create", ""))
+        wanted = [*ids.values(), *([create_id] if create_id else []), *([draft.redacts] if draft.redacts else [])]
+        replaced_id = front.snapshot.state.get((draft.type, draft.state_key)) if draft.state_key is not None else None
+        if replaced_id is not None:
+            wanted.append(replaced_id)
+        known: dict[str, StoredEvent] = {}
+        missing: list[str] = []
+        for event_id in wanted:
+            stored = front.fresh.get(event_id) or self._rooms.cached_event(event_id)
+            if stored is None:
+                missing.append(event_id)
+            else:
+                known[event_id] = stored
+        if draft.redacts in missing:
+            # A redaction may come before what it redacts.
+            missing = [event_id for event_id in missing if event_id != draft.redacts] if len(missing) > 1 else missing
+        if missing:
+            return missing
+
+        def state(key: StateKey) -> Event | None:
+            event_id = ids.get(key) or (create_id if key == ("m.room.create", "") else None)
+            return known[event_id].event if event_id is not None else None
+
+        event = build(
+            draft,
+            version=version,
+            room_id=front.room_id,
+            prev_events=[stored.event for stored in front.ends],
+            auth_events=[known[event_id].event for event_id in ids.values()],
+            identity=self._identity(draft.sender),
+            now_ms=self._now_ms(),
+        )
+        authorise(event, state)
+        snapshot = None
+        if event.state_key is not None:
+            snapshot = front.snapshot.child(self._rooms.new_snapshot_id(), {event.key: event.event_id})
+        stored = StoredEvent(
+            event,
+            room=0,
+            snapshot=(snapshot or front.snapshot).id,
+            replaces=known[replaced_id] if replaced_id is not None else None,
+        )
+        made = _Made(stored, snapshot)
+        if draft.redacts is not None:
+            made.redacts = _redactable(event, known.get(draft.redacts), version, state)
+        front.made.append(made)
+        front.fresh[event.event_id] = stored
+        front.ends = (stored,)
+        front.snapshot = snapshot or front.snapshot
+        if front.room_id is None:
+            front.room_id = event.room_id
+        return []
+
+    def _identity(self, sender: str) -> Identity:
+        try:
+            return self._identities[domain_of(sender)]
+        except KeyError:
+            raise Forbidden(f"{sender} is not a user of this server.") from None
+
+    # -- writing
+
+    async def _write(
+        self, room_id: str, front: _Front, number: int | None, transaction: TransactionKey | None, also: Also | None
+    ) -> None:
+        writing = self._database.submit(_commit, room_id, front, number, transaction, self._now_ms(), also)
+        self._rooms.committing(room_id, writing)
+
+        def forget_what_failed(future: asyncio.Future[None]) -> None:
+            if future.cancelled() or future.exception() is not None:
+                self._rooms.drop(room_id)
+                for made in front.made:
+                    self._rooms.drop_event(made.stored.event.event_id)
+
+        writing.add_done_callback(forget_what_failed)
+        # A request that is cancelled does not undo a queued write.
+        await asyncio.shield(writing)
+
+
+def _redactable(
+    redaction: Event, target: StoredEvent | None, version: RoomVersion, state: Callable[[StateKey], Event | None]
+) -> StoredEvent | None:
+    if target is None or target.event.room_id != redaction.room_id:
+        return None
+    create = state(("m.room.create", ""))
+    if create is None:
+        return None
+    levels = PowerLevels.of(state(("m.room.power_levels", "")), create, version)
+    return target if may_redact(redaction, target.event, levels) else None
+
+
+def _commit(
+    tx: WriteTransaction,
+    room_id: str,
+    front: _Front,
+    number: int | None,
+    transaction: TransactionKey | None,
+    now_ms: int,
+    also: Also | None,
+) -> None:
+    if number is None:
+        number = room_store.create(tx, room_id, front.version.identifier)
+        root = front.made[0].snapshot
+        if root is not None and root.parent is not None:
+            snapshots.insert(tx, number, root.parent)
+    for made in front.made:
+        made.stored.room = number
+        made.stored.position = events.insert(tx, made.stored)
+        linear = events.extend(tx, number, made.stored.event)
+        if linear is None:
+            raise RoomMoved
+        if made.snapshot is not None:
+            snapshots.insert(tx, number, made.snapshot)
+            if linear:
+                events.make_current(tx, number, made.snapshot, front.fresh)
+        if made.redacts is not None:
+            events.apply_redaction(tx, made.redacts, made.stored.event.event_id)
+    if transaction is not None:
+        transaction_ids.insert(tx, transaction, now_ms=now_ms, event_id=front.made[0].stored.event.event_id)
+    if also is not None:
+        also(tx, [made.stored for made in front.made])
+
+

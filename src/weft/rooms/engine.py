@@ -1,0 +1,146 @@
+"""The room engine as a whole: the database, the log, the rooms, and this process's place among the writers.
+
+Everything that is built on rooms gets an `Engine`. Time and randomness are given to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from weft.graph.build import Identity
+from weft.protocol.identifiers import domain_of
+from weft.rooms.append import Append
+from weft.rooms.rooms import Rooms
+from weft.storage import leases, snapshots
+from weft.storage.cache import Budget
+from weft.storage.database import Database, Writer
+from weft.storage.followers import Follower, Following
+from weft.storage.log import Log
+from weft.storage.positions import WRITER_SHIFT, Vector
+from weft.storage.postgres import PostgresDatabase
+
+log = structlog.get_logger(__name__)
+
+_WRITER_LEASE_MS = 15_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What comes from outside the program: the clock, and randomness."""
+
+    #: Milliseconds since the epoch.
+    now_ms: Callable[[], int]
+    #: That many unpredictable bytes.
+    random_bytes: Callable[[int], bytes]
+
+    def token(self, characters: int = 32) -> str:
+        """An unpredictable text of letters and digits (about 5.9 bits a character)."""
+        return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in self.random_bytes(characters))
+
+
+_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789abcdefg"
+
+
+class Engine:
+    """Start it before use, stop it after: `await engine.start(); …; await engine.stop()`."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        identities: Mapping[str, Identity],
+        outside: Outside,
+        budget: Budget,
+        name: str,
+    ) -> None:
+        self.database = database
+        self.identities = identities
+        self.outside = outside
+        self.budget = budget
+        #: What this process is called where it holds leases.
+        self.name = name
+        self.log = Log(database)
+        self.rooms = Rooms(
+            database, self.log, budget, is_local=self.is_local_domain, new_snapshot_id=self._new_snapshot_id
+        )
+        self.append = Append(database, self.rooms, identities, outside.now_ms)
+        self._snapshot_id = 0
+        self._followings: dict[str, Following] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # -- what is local
+
+    def is_local_domain(self, server_name: str) -> bool:
+        return server_name in self.identities
+
+    def is_local(self, user_id: str) -> bool:
+        """Whether the user belongs to one of this server's domains."""
+        return domain_of(user_id) in self.identities
+
+    @property
+    def server_names(self) -> Collection[str]:
+        """The domains of this server, the default one first."""
+        return self.identities.keys()
+
+    # -- life
+
+    async def start(self, followers: Iterable[Follower] = ()) -> None:
+        """Takes a writer id, reads how far the log goes, and lets the followers run."""
+        shared = self.database.shared
+        writer, number = await self.database.write(
+            leases.take_writer,
+            self.name,
+            now_ms=self.outside.now_ms() if shared else 1 << 60,
+            for_ms=_WRITER_LEASE_MS if shared else -(1 << 60),
+        )
+        self.database.writer = Writer(writer, number)
+        newest = await self.database.read(snapshots.newest_id, writer)
+        self._snapshot_id = max(newest, writer << WRITER_SHIFT)
+        await self.log.start()
+        if shared:
+            self._tasks.append(asyncio.create_task(self._keep_writer(writer)))
+        if isinstance(self.database, PostgresDatabase):
+            self._tasks.append(asyncio.create_task(self._listen(self.database)))
+        for follower in followers:
+            following = Following(follower, self.database, self.log, self.name, self.outside.now_ms)
+            self._followings[follower.name] = following
+            self._tasks.append(asyncio.create_task(following.run()))
+
+    async def stop(self) -> None:
+        """Stops the followers, gives the writer id back, and closes the database once its writes are done."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()
+        if self.database.shared and self.database.writer is not None:
+            await self.database.write(leases.release_writer, self.database.writer.id, self.name)
+        await self.database.close()
+
+    async def followed(self, name: str, vector: Vector | None = None) -> None:
+        """Returns once a follower has handled everything up to a vector (by default: up to now)."""
+        await self._followings[name].caught_up(vector or self.log.head)
+
+    def _new_snapshot_id(self) -> int:
+        self._snapshot_id += 1
+        return self._snapshot_id
+
+    async def _keep_writer(self, writer: int) -> None:
+        while True:
+            await asyncio.sleep(_WRITER_LEASE_MS / 3000)
+            kept = await self.database.write(
+                leases.renew_writer, writer, self.name, now_ms=self.outside.now_ms(), for_ms=_WRITER_LEASE_MS
+            )
+            if not kept:
+                log.error("another process has taken this one's writer id; this one can't write any more", writer=writer)
+                return
+
+    async def _listen(self, database: PostgresDatabase) -> None:
+        async for _ in database.notifications():
+            await self.log.catch_up()

@@ -1,0 +1,312 @@
+"""Every room that is in use, and the events that are: in memory, bounded, kept up to date by the log.
+
+A room whose graph has forked is read anew, and its state resolved; what comes out is written down as a snapshot with an
+entry of its own in the log (`resolution`), so that everybody who follows the room hears of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from weft.graph.snapshot import Snapshot
+from weft.protocol.errors import NotFound
+from weft.protocol.event import Event, StateKey
+from weft.protocol.identifiers import domain_of
+from weft.protocol.room_versions import ROOM_VERSIONS
+from weft.protocol.state_resolution import resolve
+from weft.rooms.reader import TransactionReader
+from weft.rooms.room import TIMELINE, Room
+from weft.storage import events, snapshots
+from weft.storage import rooms as room_store
+from weft.storage.cache import Budget, Cache
+from weft.storage.database import Database, Transaction, WriteTransaction
+from weft.storage.events import StoredEvent
+from weft.storage.log import Log
+from weft.storage.positions import Entry
+
+_EVENT_OVERHEAD = 2_000
+_MEMBER_BYTES = 400
+
+
+class RoomMoved(Exception):
+    """The room's front is no longer what was built on; build again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    number: int
+    version: str
+    extremities: list[StoredEvent]
+    snapshot: Snapshot
+    memberships: dict[str, str]
+    timeline: list[StoredEvent]
+    #: Set where the extremities' states differ: the resolved state that is not written down yet.
+    resolved: bool
+
+
+class Rooms:
+    """The rooms of this process. `get` is the way to a room; what it returns is current until the next `await`."""
+
+    def __init__(
+        self,
+        database: Database,
+        log: Log,
+        budget: Budget,
+        *,
+        is_local: Callable[[str], bool],
+        new_snapshot_id: Callable[[], int],
+    ) -> None:
+        self._database = database
+        self.is_local = is_local
+        self.new_snapshot_id = new_snapshot_id
+        self._rooms: Cache[str, Room] = budget.cache("rooms", 0.35, _room_bytes)
+        self._events: Cache[str, StoredEvent] = budget.cache("events", 0.35, _event_bytes)
+        self._ids: dict[int, str] = {}
+        self._loading: dict[str, asyncio.Task[Room]] = {}
+        self._commits: dict[str, set[asyncio.Future[Any]]] = {}
+        log.on_entries(self._apply)
+
+    # -- rooms
+
+    async def get(self, room_id: str) -> Room:
+        """The room, with its state resolved. Raises `NotFound` for one that this server has never seen."""
+        room = self._rooms.get(room_id)
+        if room is not None and not room.stale:
+            return room
+        task = self._loading.get(room_id)
+        if task is None:
+            task = self._loading[room_id] = asyncio.create_task(self._load(room_id))
+            task.add_done_callback(lambda _: self._loading.pop(room_id, None))
+        return await asyncio.shield(task)
+
+    async def find(self, room_id: str) -> Room | None:
+        """As `get`, with None for a room that this server has never seen."""
+        try:
+            return await self.get(room_id)
+        except NotFound:
+            return None
+
+    def cached(self, room_id: str) -> Room | None:
+        """The room if it is in memory and current."""
+        room = self._rooms.get(room_id)
+        return room if room is not None and not room.stale else None
+
+    async def room_id(self, number: int) -> str:
+        """The id of the room with this number in the tables."""
+        known = self._ids.get(number)
+        if known is None:
+            row = await self._database.get(room_store.by_number, number)
+            if row is None:
+                raise NotFound("The room is gone.")
+            known = self._ids[number] = row.room_id
+        return known
+
+    def room_id_now(self, number: int) -> str | None:
+        """As `room_id`, for rooms whose number has been met in this process."""
+        return self._ids.get(number)
+
+    def add(self, room: Room) -> None:
+        """Takes in a room that was just made here."""
+        self._rooms.put(room.id, room)
+
+    def named(self, number: int, room_id: str) -> None:
+        """Remembers which room a number stands for."""
+        self._ids[number] = room_id
+
+    def drop(self, room_id: str) -> None:
+        """Has the room read anew the next time."""
+        room = self._rooms.peek(room_id)
+        if room is not None:
+            room.stale = True
+            self._rooms.drop(room_id)
+
+    def committing(self, room_id: str, future: asyncio.Future[Any]) -> None:
+        """Notes a commit under way: the room is not read anew before it has ended."""
+        waiting = self._commits.setdefault(room_id, set())
+        waiting.add(future)
+
+        def done(_: object) -> None:
+            waiting.discard(future)
+            if not waiting and self._commits.get(room_id) is waiting:
+                del self._commits[room_id]
+
+        future.add_done_callback(done)
+
+    async def _load(self, room_id: str) -> Room:
+        while commits := self._commits.get(room_id):
+            await asyncio.wait(commits)
+        loaded = await self._read(room_id)
+        while loaded.resolved:
+            await self._database.write(_write_resolution, loaded)
+            loaded = await self._read(room_id)
+        room = Room(
+            number=loaded.number,
+            room_id=room_id,
+            version=ROOM_VERSIONS[loaded.version],
+            snapshot=loaded.snapshot,
+            extremities=loaded.extremities,
+            memberships=loaded.memberships,
+            timeline=loaded.timeline,
+            is_local=[u for u, m in loaded.memberships.items() if m == "join" and self.is_local(domain_of(u))],
+        )
+        for stored in loaded.timeline:
+            self._events.put(stored.event.event_id, stored)
+        self._rooms.put(room_id, room)
+        return room
+
+    async def _read(self, room_id: str) -> _Loaded:
+        loaded = await self._database.read(_load, room_id, self.new_snapshot_id)
+        if loaded is None:
+            raise NotFound("This server does not know that room.")
+        self._ids[loaded.number] = room_id
+        return loaded
+
+    # -- events
+
+    def cached_event(self, event_id: str) -> StoredEvent | None:
+        return self._events.get(event_id)
+
+    def put_event(self, stored: StoredEvent) -> None:
+        self._events.put(stored.event.event_id, stored)
+
+    def drop_event(self, event_id: str) -> None:
+        self._events.drop(event_id)
+
+    async def events(self, event_ids: Collection[str]) -> dict[str, StoredEvent]:
+        """Events by id; those that this server does not have are left out."""
+        found: dict[str, StoredEvent] = {}
+        missing: list[str] = []
+        for event_id in event_ids:
+            stored = self._events.get(event_id)
+            if stored is None:
+                missing.append(event_id)
+            else:
+                found[event_id] = stored
+        if missing:
+            few = self._database.get if len(missing) <= 16 else self._database.read
+            for event_id, stored in (await few(events.by_ids, missing)).items():
+                self._events.put(event_id, stored)
+                found[event_id] = stored
+        return found
+
+    async def event(self, event_id: str) -> StoredEvent | None:
+        """An event by id, or None."""
+        return self._events.get(event_id) or (await self.events([event_id])).get(event_id)
+
+    async def state_event(self, room: Room, event_type: str, state_key: str = "") -> Event | None:
+        """The current state event in a place of the room's state."""
+        event_id = room.state_id(event_type, state_key)
+        if event_id is None:
+            return None
+        stored = await self.event(event_id)
+        return stored.event if stored is not None else None
+
+    async def state_events(self, room: Room, keys: Iterable[StateKey]) -> dict[StateKey, Event]:
+        """The current state events in some places."""
+        ids = {key: event_id for key in keys if (event_id := room.current.state.get(key)) is not None}
+        found = await self.events(ids.values())
+        return {key: found[event_id].event for key, event_id in ids.items() if event_id in found}
+
+    async def snapshot(self, room: Room, snapshot: int) -> Snapshot:
+        """A historic state of the room."""
+        known = room.snapshots.get(snapshot)
+        if known is not None:
+            return known
+        return await self._database.read(snapshots.load, snapshot)
+
+    # -- following the log
+
+    def _apply(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if entry.room is None:
+                continue
+            stored = entry.payload
+            if entry.kind == "event" and isinstance(stored, StoredEvent):
+                self._committed(stored)
+            elif entry.kind == "redacted" and isinstance(stored, StoredEvent):
+                self._redacted(stored)
+            elif entry.kind == "resolution" and (room_id := self._ids.get(entry.room)) is not None:
+                self.drop(room_id)
+
+    def _committed(self, stored: StoredEvent) -> None:
+        event = stored.event
+        self._ids[stored.room] = event.room_id
+        room = self._rooms.peek(event.room_id)
+        if room is None or room.stale:
+            return
+        self._events.put(event.event_id, stored)
+        local = event.type == "m.room.member" and event.state_key is not None and self.is_local(domain_of(event.state_key))
+        if not room.commit(stored, local):
+            self.drop(event.room_id)
+
+    def _redacted(self, stored: StoredEvent) -> None:
+        event = stored.event
+        self._events.put(event.event_id, stored)
+        room = self._rooms.peek(event.room_id)
+        if room is not None:
+            room.replace(stored)
+        if event.state_key is not None:
+            self._forget_what_was_replaced(event, room)
+
+    def _forget_what_was_replaced(self, event: Event, room: Room | None) -> None:
+        """Events that quote a redacted state event as `prev_content` are read anew."""
+        quoting = [s for s in self._events.values() if s.replaces == event.event_id]
+        for stored in quoting:
+            self._events.drop(stored.event.event_id)
+        if room is not None and any(s.replaces == event.event_id for s in room.timeline):
+            self.drop(room.id)
+
+
+def _load(tx: Transaction, room_id: str, new_snapshot_id: Callable[[], int]) -> _Loaded | None:
+    row = room_store.by_id(tx, room_id)
+    if row is None or row.snapshot is None:
+        return None
+    extremities = list(events.by_ids(tx, events.forward_extremities(tx, row.room)).values())
+    ids = {stored.snapshot for stored in extremities}
+    resolved = False
+    if len(ids) == 1 and (only := ids.pop()) is not None:
+        snapshot = snapshots.load(tx, only)
+    else:
+        snapshot, resolved = _resolve(tx, row, extremities, new_snapshot_id)
+    memberships: dict[str, str] = dict(tx.all("SELECT user_id, membership FROM memberships WHERE room = :room", room=row.room))
+    newest = events.page(tx, row.room, start=(1 << 60, 0), backwards=True, limit=TIMELINE)
+    return _Loaded(row.room, row.version, extremities, snapshot, memberships, newest[::-1], resolved)
+
+
+def _resolve(
+    tx: Transaction, row: room_store.RoomRow, extremities: list[StoredEvent], new_snapshot_id: Callable[[], int]
+) -> tuple[Snapshot, bool]:
+    """The resolved state of a fork; and whether it is not what the room's tables were last made from."""
+    states = [snapshots.load(tx, s) for s in sorted({e.snapshot for e in extremities if e.snapshot is not None})]
+    applied = snapshots.load(tx, row.snapshot) if row.snapshot is not None else states[0]
+    differing: set[StateKey] = set()
+    for state in states[1:]:
+        differing.update(snapshots.changes_between(tx, states[0].id, state.id))
+    version = ROOM_VERSIONS[row.version]
+    changes = resolve(version, [state.state for state in states], differing, TransactionReader(tx))
+    resolved = {key: event_id for key, event_id in changes.items() if states[0].state.get(key) != event_id}
+    merged = states[0].child(new_snapshot_id(), resolved) if resolved else states[0]
+    if merged.state == applied.state:
+        return applied, False
+    return merged, True
+
+
+def _write_resolution(tx: WriteTransaction, loaded: _Loaded) -> None:
+    """Writes a resolved state down, if the room's front is still what it was resolved from."""
+    front = set(events.forward_extremities(tx, loaded.number))
+    if front != {stored.event.event_id for stored in loaded.extremities}:
+        return
+    snapshots.insert(tx, loaded.number, loaded.snapshot)
+    events.make_current(tx, loaded.number, loaded.snapshot)
+    tx.append("resolution", room=loaded.number, key=str(loaded.snapshot.id))
+
+
+def _event_bytes(stored: StoredEvent) -> int:
+    return _EVENT_OVERHEAD + 2 * len(stored.client)
+
+
+def _room_bytes(room: Room) -> int:
+    return 20_000 + _MEMBER_BYTES * len(room.memberships) + 300 * len(room.current.state)

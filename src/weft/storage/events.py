@@ -1,0 +1,383 @@
+"""Events on disk, each once, in the bytes that travel between servers; and the room's tables that change with them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from enum import IntEnum
+from typing import Any
+
+import orjson
+
+from weft.graph.snapshot import Snapshot
+from weft.protocol.canonical_json import decode_lax
+from weft.protocol.client_event import client_json
+from weft.protocol.event import Event, StateKey
+from weft.protocol.redaction import redact
+from weft.protocol.room_versions import ROOM_VERSIONS, RoomVersion
+from weft.storage import snapshots
+from weft.storage.database import Row, Transaction, WriteTransaction
+
+
+class Outcome(IntEnum):
+    """What became of an event. https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu"""
+
+    ACCEPTED = 0
+    SOFT_FAILED = 1
+    REJECTED = 2
+    #: Known, but its place in the graph is not.
+    OUTLIER = 3
+
+
+class StoredEvent:
+    """An event with what the store knows of it. Shared and immutable, but for `position`, set once at the commit."""
+
+    __slots__ = (
+        "client", "event", "outcome", "position", "redacted_by", "replaced", "replaces", "room", "snapshot", "transaction"
+    )
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        room: int,
+        snapshot: int | None,
+        position: int = 0,
+        outcome: Outcome = Outcome.ACCEPTED,
+        redacted_by: str | None = None,
+        transaction: tuple[str, str] | None = None,
+        replaces: StoredEvent | None = None,
+    ) -> None:
+        self.event = event
+        self.room = room
+        #: The room's state after the event.
+        self.snapshot = snapshot
+        self.position = position
+        self.outcome = outcome
+        self.redacted_by = redacted_by
+        #: (device id, transaction id) of the request that sent it, kept for a day.
+        self.transaction = transaction
+        #: The state event in whose place it stepped, if any: its id, and what clients are told of it.
+        self.replaces = replaces.event.event_id if replaces is not None else None
+        self.replaced = _replaced(replaces) if replaces is not None else None
+        #: The client form without `room_id`, `unsigned` and the closing brace.
+        self.client = client_json(event)
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """The event's place in the room's history: graph order inside a cut."""
+        return self.event.depth, self.position
+
+
+def _replaced(previous: StoredEvent) -> bytes:
+    """The members of `unsigned` that tell of the replaced state, without braces."""
+    event = previous.event
+    return orjson.dumps(
+        {"prev_content": event.content, "prev_sender": event.sender, "replaces_state": event.event_id}
+    )[1:-1]
+
+
+# -- writing
+
+
+def insert(tx: WriteTransaction, stored: StoredEvent) -> int:
+    """Appends an event to the log and the graph; returns its position.
+
+    The caller has decided on it; the snapshot after it is written by `insert_state`.
+    """
+    event = stored.event
+    accepted = stored.outcome is Outcome.ACCEPTED
+    position = tx.append("event" if accepted else "hidden_event", room=stored.room, payload=stored)
+    tx.run(
+        """INSERT INTO events (position, room, event_id, type, state_key, sender, depth, origin_server_ts,
+                               snapshot, outcome, redacted_by, replaces, json)
+           VALUES (:position, :room, :event_id, :type, :state_key, :sender, :depth, :origin_server_ts,
+                   :snapshot, :outcome, :redacted_by,
+                   (SELECT position FROM events WHERE event_id = :replaces), :json)""",
+        position=position,
+        room=stored.room,
+        event_id=event.event_id,
+        type=event.type,
+        state_key=event.state_key,
+        sender=event.sender,
+        depth=event.depth,
+        origin_server_ts=event.origin_server_ts,
+        snapshot=stored.snapshot,
+        outcome=int(stored.outcome),
+        redacted_by=stored.redacted_by,
+        replaces=stored.replaces,
+        json=event.wire,
+    )
+    if event.state_key is not None and event.auth_events:
+        tx.run(
+            """INSERT INTO auth_children (parent, child)
+               SELECT position, :child FROM events WHERE event_id IN :parents""",
+            child=position,
+            parents=list(event.auth_events),
+        )
+    if accepted:
+        _insert_relation(tx, position, stored)
+    return position
+
+
+def extend(tx: WriteTransaction, room: int, event: Event) -> bool | None:
+    """Puts an event at the room's front. Whether it is now the only extremity; if not, the graph has a fork.
+
+    None where an event that it builds on is not stored: that one's write failed.
+    """
+    prev = event.prev_events
+    moved = 0
+    if len(prev) == 1:
+        moved = tx.run(
+            "UPDATE forward_extremities SET event_id = :event_id WHERE room = :room AND event_id = :prev",
+            event_id=event.event_id,
+            room=room,
+            prev=prev[0],
+        )
+    else:
+        tx.run("DELETE FROM forward_extremities WHERE room = :room AND event_id IN :prev", room=room, prev=list(prev))
+    if not moved:
+        if prev and tx.value("SELECT COUNT(*) FROM events WHERE event_id IN :prev", prev=list(prev)) < len(prev):
+            return None
+        tx.run(
+            "INSERT INTO forward_extremities (room, event_id) VALUES (:room, :event_id)",
+            room=room,
+            event_id=event.event_id,
+        )
+    return bool(tx.value("SELECT COUNT(*) FROM forward_extremities WHERE room = :room", room=room) == 1)
+
+
+def make_current(
+    tx: WriteTransaction, room: int, snapshot: Snapshot, known: Mapping[str, StoredEvent] | None = None
+) -> None:
+    """Makes the searchable tables of the room's current state agree with a snapshot that is stored.
+
+    `known` spares looking up events that the caller has at hand.
+    """
+    applied: int | None = tx.value("SELECT snapshot FROM rooms WHERE room = :room", room=room)
+    if applied == snapshot.id:
+        return
+    if applied is None and snapshot.parent is not None and snapshot.parent.depth == 0:
+        changed = dict(snapshot.changes)
+    elif applied == snapshot.parent_id:
+        changed = dict(snapshot.changes)
+    elif applied is None:
+        changed = dict(snapshot.state)
+    else:
+        changed = {key: new for key, (_, new) in snapshots.changes_between(tx, applied, snapshot.id).items()}
+    for (event_type, state_key), event_id in changed.items():
+        _set_current(tx, room, event_type, state_key, event_id, known or {})
+    tx.run("UPDATE rooms SET snapshot = :snapshot WHERE room = :room", snapshot=snapshot.id, room=room)
+
+
+def _set_current(
+    tx: WriteTransaction,
+    room: int,
+    event_type: str,
+    state_key: str,
+    event_id: str | None,
+    known: Mapping[str, StoredEvent],
+) -> None:
+    if event_type == "m.room.member":
+        _set_membership(tx, room, state_key, event_id, known)
+    elif event_id is None:
+        tx.run(
+            "DELETE FROM current_state WHERE room = :room AND type = :type AND state_key = :state_key",
+            room=room,
+            type=event_type,
+            state_key=state_key,
+        )
+    else:
+        tx.run(
+            """INSERT INTO current_state (room, type, state_key, event_id)
+               VALUES (:room, :type, :state_key, :event_id)
+               ON CONFLICT (room, type, state_key) DO UPDATE SET event_id = excluded.event_id""",
+            room=room,
+            type=event_type,
+            state_key=state_key,
+            event_id=event_id,
+        )
+
+
+def _set_membership(
+    tx: WriteTransaction, room: int, user_id: str, event_id: str | None, known: Mapping[str, StoredEvent]
+) -> None:
+    if event_id is None:
+        tx.run("DELETE FROM memberships WHERE room = :room AND user_id = :user_id", room=room, user_id=user_id)
+        return
+    stored = known.get(event_id) or by_id(tx, event_id)
+    if stored is None:
+        return
+    membership = stored.event.membership or "leave"
+    tx.run(
+        """INSERT INTO memberships (room, user_id, membership, event_id, position)
+           VALUES (:room, :user_id, :membership, :event_id, :position)
+           ON CONFLICT (room, user_id) DO UPDATE SET membership = excluded.membership,
+               event_id = excluded.event_id, position = excluded.position,
+               forgotten = CASE WHEN excluded.membership IN ('leave', 'ban') THEN memberships.forgotten ELSE 0 END""",
+        room=room,
+        user_id=user_id,
+        membership=membership,
+        event_id=event_id,
+        position=stored.position,
+    )
+
+
+def _insert_relation(tx: WriteTransaction, position: int, stored: StoredEvent) -> None:
+    relates_to = stored.event.content.get("m.relates_to")
+    if not isinstance(relates_to, dict):
+        return
+    target, rel_type, key = relates_to.get("event_id"), relates_to.get("rel_type"), relates_to.get("key")
+    if not (isinstance(target, str) and isinstance(rel_type, str)):
+        return
+    tx.run(
+        """INSERT INTO relations (position, room, target, rel_type, type, sender, key, depth)
+           VALUES (:position, :room, :target, :rel_type, :type, :sender, :key, :depth)""",
+        position=position,
+        room=stored.room,
+        target=target,
+        rel_type=rel_type,
+        type=stored.event.type,
+        sender=stored.event.sender,
+        key=key if isinstance(key, str) else None,
+        depth=stored.event.depth,
+    )
+
+
+def apply_redaction(tx: WriteTransaction, target: StoredEvent, redaction_id: str) -> None:
+    """Strips an event of what a redaction removes, for good. The first redaction that applies is kept."""
+    if target.redacted_by is not None:
+        return
+    event = target.event
+    redacted = Event.stored(redact(event.pdu, event.version), event.version, event.event_id)
+    tx.run(
+        "UPDATE events SET json = :json, redacted_by = :redaction WHERE position = :position",
+        json=redacted.wire,
+        redaction=redaction_id,
+        position=target.position,
+    )
+    tx.run("DELETE FROM relations WHERE position = :position", position=target.position)
+    # Readers in every process replace what they hold of the event.
+    tx.append("redacted", room=target.room, key=event.event_id, payload=by_id(tx, event.event_id))
+
+
+# -- reading
+
+_COLUMNS = "e.position, e.room, e.event_id, e.snapshot, e.outcome, e.redacted_by, e.replaces, e.json, r.version"
+_FROM = "FROM events e JOIN rooms r ON r.room = e.room"
+
+
+def by_id(tx: Transaction, event_id: str) -> StoredEvent | None:
+    row = tx.one(f"SELECT {_COLUMNS} {_FROM} WHERE e.event_id = :event_id", event_id=event_id)
+    return _stored_all(tx, [row])[0] if row else None
+
+
+def by_ids(tx: Transaction, event_ids: Collection[str]) -> dict[str, StoredEvent]:
+    rows = tx.all(f"SELECT {_COLUMNS} {_FROM} WHERE e.event_id IN :ids", ids=list(event_ids))
+    return {stored.event.event_id: stored for stored in _stored_all(tx, rows)}
+
+
+def by_positions(tx: Transaction, positions: Collection[int]) -> dict[int, StoredEvent]:
+    rows = tx.all(f"SELECT {_COLUMNS} {_FROM} WHERE e.position IN :positions", positions=list(positions))
+    return {stored.position: stored for stored in _stored_all(tx, rows)}
+
+
+def page(
+    tx: Transaction,
+    room: int,
+    *,
+    start: tuple[int, int],
+    backwards: bool,
+    limit: int,
+) -> list[StoredEvent]:
+    """Accepted events in graph order from a place (exclusive), towards the past or the present."""
+    comparison, order = ("<", "DESC") if backwards else (">", "ASC")
+    rows = tx.all(
+        f"""SELECT {_COLUMNS} {_FROM}
+            WHERE e.room = :room AND (e.depth, e.position) {comparison} (:depth, :position) AND e.outcome = 0
+            ORDER BY e.depth {order}, e.position {order} LIMIT :limit""",
+        room=room,
+        depth=start[0],
+        position=start[1],
+        limit=limit,
+    )
+    return _stored_all(tx, rows)
+
+
+def arrivals(tx: Transaction, room: int, after: Mapping[int, int], limit: int) -> list[StoredEvent]:
+    """The newest accepted events of a room beyond a vector's numbers (writer: position), newest first."""
+    bounds = " AND ".join(
+        f"(e.position < {writer << 40} OR e.position >= {(writer + 1) << 40} OR e.position > {position})"
+        for writer, position in after.items()
+    )
+    rows = tx.all(
+        f"""SELECT {_COLUMNS} {_FROM} WHERE e.room = :room AND e.outcome = 0 {'AND ' + bounds if bounds else ''}
+            ORDER BY e.depth DESC, e.position DESC LIMIT :limit""",
+        room=room,
+        limit=limit,
+    )
+    return _stored_all(tx, rows)
+
+
+def auth_children(tx: Transaction, event_id: str) -> Iterator[tuple[StateKey, str]]:
+    """The state events that name an event in their auth_events, newest first, read page by page."""
+    beyond = 1 << 62
+    while True:
+        rows = tx.all(
+            """SELECT e.position, e.type, e.state_key, e.event_id
+               FROM events p JOIN auth_children a ON a.parent = p.position JOIN events e ON e.position = a.child
+               WHERE p.event_id = :event_id AND a.child < :beyond AND e.outcome <> 2
+               ORDER BY a.child DESC LIMIT 20""",
+            event_id=event_id,
+            beyond=beyond,
+        )
+        for position, event_type, state_key, child in rows:
+            beyond = position
+            yield (event_type, state_key), child
+        if not rows:
+            return
+
+
+def forward_extremities(tx: Transaction, room: int) -> list[str]:
+    return [event_id for (event_id,) in tx.all("SELECT event_id FROM forward_extremities WHERE room = :room", room=room)]
+
+
+def _stored_all(tx: Transaction, rows: Sequence[Row]) -> list[StoredEvent]:
+    replaced = {row[6] for row in rows if row[6] is not None}
+    previous: dict[int, StoredEvent] = {}
+    if replaced:
+        found = tx.all(f"SELECT {_COLUMNS} {_FROM} WHERE e.position IN :positions", positions=list(replaced))
+        previous = {row[0]: _stored(row, None) for row in found}
+    return [_stored(row, previous.get(row[6])) for row in rows]
+
+
+def _stored(row: Row, replaces: StoredEvent | None) -> StoredEvent:
+    position, room, event_id, snapshot, outcome, redacted_by, _, json, version = row
+    json = bytes(json)
+    event = Event.stored(_parse(json, ROOM_VERSIONS[version]), ROOM_VERSIONS[version], event_id, json)
+    return StoredEvent(
+        event,
+        room=room,
+        snapshot=snapshot,
+        position=position,
+        outcome=Outcome(outcome),
+        redacted_by=redacted_by,
+        replaces=replaces,
+    )
+
+
+def _parse(json: bytes, version: RoomVersion) -> dict[str, Any]:
+    pdu: dict[str, Any] = orjson.loads(json) if version.format.strict_canonical_json else decode_lax(json)
+    return pdu
+
+
+def add_pending_redactions(tx: WriteTransaction, target: str, redactions: Iterable[str]) -> None:
+    """Remembers redactions of an event that is not here yet."""
+    tx.many(
+        "INSERT INTO pending_redactions (target, redaction) VALUES (:target, :redaction) ON CONFLICT DO NOTHING",
+        [{"target": target, "redaction": redaction} for redaction in redactions],
+    )
+
+
+def pending_redactions(tx: Transaction, target: str) -> Sequence[str]:
+    rows = tx.all("SELECT redaction FROM pending_redactions WHERE target = :target", target=target)
+    return [redaction for (redaction,) in rows]

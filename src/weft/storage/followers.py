@@ -1,0 +1,127 @@
+"""Followers: readers of the log that act after the commit, each with a cursor of its own.
+
+A durable follower's cursor is a row; after a crash it starts again from there, so whatever it does must bear being
+done twice. On a shared database one process at a time runs a durable follower: who holds its lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from weft.storage import leases
+from weft.storage.database import Database, Transaction, WriteTransaction
+from weft.storage.log import Log, heads, read_after
+from weft.storage.positions import Entry, Vector
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 500
+_LEASE_MS = 10_000
+_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """`handle` is given entries of the `kinds` in order, and may fail: it is then called again with the same."""
+
+    name: str
+    kinds: Collection[str]
+    handle: Callable[[Sequence[Entry]], Awaitable[None]]
+    #: Where it starts the first time: at the log's beginning, or at its present end.
+    from_beginning: bool = True
+
+
+class Following:
+    """Runs one follower until cancelled."""
+
+    def __init__(self, follower: Follower, database: Database, log_: Log, holder: str, now_ms: Callable[[], int]) -> None:
+        self.follower = follower
+        self._database = database
+        self._log = log_
+        self._holder = holder
+        self._now_ms = now_ms
+        self.cursor = Vector()
+        self._moved = asyncio.Event()
+
+    async def run(self) -> None:
+        while True:
+            try:
+                if await self._hold():
+                    self.cursor = await self._database.write(_start, self.follower)
+                    await self._follow()
+            except Exception:
+                log.exception("follower failed; it starts again", follower=self.follower.name)
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def caught_up(self, vector: Vector) -> None:
+        """Returns once everything in the vector is handled, by whichever process runs the follower."""
+        while not self.cursor.covers(vector):
+            if self._database.shared:
+                self.cursor = self.cursor.joined(await self._database.read(cursor, self.follower.name))
+                if self.cursor.covers(vector):
+                    return
+                await asyncio.sleep(0.02)
+            else:
+                self._moved.clear()
+                await self._moved.wait()
+
+    async def _follow(self) -> None:
+        while await self._hold():
+            entries = await self._next()
+            if entries:
+                chosen = [entry for entry in entries if entry.kind in self.follower.kinds]
+                if chosen:
+                    await self.follower.handle(chosen)
+                following = self.cursor.advanced(entry.position for entry in entries)
+                await self._database.write(save_cursor, self.follower.name, following)
+                self.cursor = following
+                self._moved.set()
+            else:
+                await self._idle()
+
+    async def _idle(self) -> None:
+        try:
+            await asyncio.wait_for(self._log.wait_for_anything(), _LEASE_MS / 3000)
+        except TimeoutError:
+            return
+
+    async def _next(self) -> list[Entry]:
+        entries = self._log.since(self.cursor, limit=_BATCH)
+        if entries is None:
+            return await self._database.read(read_after, self.cursor, None, _BATCH)
+        return entries
+
+    async def _hold(self) -> bool:
+        if not self._database.shared:
+            return True
+        return await self._database.write(
+            leases.take, f"follower/{self.follower.name}", self._holder, now_ms=self._now_ms(), for_ms=_LEASE_MS
+        )
+
+
+def cursor(tx: Transaction, name: str) -> Vector:
+    """How far a follower has come."""
+    rows = tx.all("SELECT writer, number FROM followers WHERE name = :name", name=name)
+    return Vector(dict(rows))
+
+
+def save_cursor(tx: WriteTransaction, name: str, vector: Vector) -> None:
+    tx.many(
+        """INSERT INTO followers (name, writer, number) VALUES (:name, :writer, :number)
+           ON CONFLICT (name, writer) DO UPDATE SET number = excluded.number""",
+        [{"name": name, "writer": writer, "number": number} for writer, number in vector],
+    )
+
+
+def _start(tx: WriteTransaction, follower: Follower) -> Vector:
+    found = cursor(tx, follower.name)
+    if found == Vector() and not follower.from_beginning:
+        found = heads(tx)
+        save_cursor(tx, follower.name, found)
+    return found
+
+

@@ -1,0 +1,108 @@
+"""Places in the log.
+
+Each process that writes holds a writer id and numbers its own entries 1, 2, 3 … without gaps. One entry's place is a
+`position`: both packed into one integer, so that it can be a primary key. A `Vector` says for each writer how far one
+has read: a cut through the log that means the same to every process. A sync token is a vector, spelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from weft.protocol.errors import InvalidParam
+
+WRITER_SHIFT = 40
+NUMBER_MASK = (1 << WRITER_SHIFT) - 1
+_MAX_WRITER = (1 << 22) - 1
+_MAX_DIGITS = len(str(NUMBER_MASK))
+
+
+class Entry(NamedTuple):
+    """One entry of the log. What `room`, `user_id` and `key` mean is up to the kind."""
+
+    position: int
+    kind: str
+    room: int | None = None
+    user_id: str | None = None
+    key: str | None = None
+    payload: object = None
+
+
+def split(position: int) -> tuple[int, int]:
+    """The writer and the number of a position."""
+    return position >> WRITER_SHIFT, position & NUMBER_MASK
+
+
+class Vector:
+    """`{writer: number}`, immutable. Writers that are absent count as 0."""
+
+    __slots__ = ("_numbers",)
+
+    def __init__(self, numbers: dict[int, int] | None = None) -> None:
+        self._numbers = numbers or {}
+
+    def __contains__(self, position: int) -> bool:
+        return position & NUMBER_MASK <= self._numbers.get(position >> WRITER_SHIFT, 0)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vector) and self._numbers == other._numbers
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._numbers.items()))
+
+    def __repr__(self) -> str:
+        return f"Vector({self.spell()})"
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(self._numbers.items())
+
+    def number(self, writer: int) -> int:
+        return self._numbers.get(writer, 0)
+
+    def covers(self, other: Vector) -> bool:
+        """Whether everything in `other` is in this one."""
+        mine = self._numbers
+        return all(mine.get(writer, 0) >= number for writer, number in other._numbers.items())
+
+    def advanced(self, positions: Iterable[int]) -> Vector:
+        """This vector, moved on to include the positions (each the next of its writer, or later)."""
+        numbers = dict(self._numbers)
+        for position in positions:
+            writer, number = position >> WRITER_SHIFT, position & NUMBER_MASK
+            if number > numbers.get(writer, 0):
+                numbers[writer] = number
+        return Vector(numbers)
+
+    def joined(self, other: Vector) -> Vector:
+        """The smallest vector that covers both."""
+        numbers = dict(self._numbers)
+        for writer, number in other:
+            numbers[writer] = max(number, numbers.get(writer, 0))
+        return Vector(numbers)
+
+    def distance(self, older: Vector) -> int:
+        """How many entries this one has that `older` lacks."""
+        return sum(max(0, number - older.number(writer)) for writer, number in self._numbers.items())
+
+    def spell(self) -> str:
+        """As text of `[0-9._]`: `writer.number` pairs joined by `_`."""
+        return "_".join(f"{writer}.{number}" for writer, number in sorted(self._numbers.items())) or "0.0"
+
+    @classmethod
+    def parse(cls, text: str) -> Vector:
+        """Reads what `spell` wrote; raises `InvalidParam` for anything else."""
+        numbers: dict[int, int] = {}
+        for pair in text.split("_"):
+            writer, dot, number = pair.partition(".")
+            if not (dot and _is_number(writer) and _is_number(number)):
+                raise InvalidParam("The token is not one that this server made.")
+            if int(writer) > _MAX_WRITER or int(number) > NUMBER_MASK:
+                raise InvalidParam("The token is not one that this server made.")
+            if int(number):
+                numbers[int(writer)] = int(number)
+        return cls(numbers)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS

@@ -1,0 +1,91 @@
+"""Rooms by their ids, and who is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from weft.storage.database import Transaction, WriteTransaction
+
+
+class RoomRow(NamedTuple):
+    """`room` is the number that stands for the room in every other table."""
+
+    room: int
+    room_id: str
+    version: str
+    snapshot: int | None
+
+
+class MembershipRow(NamedTuple):
+    room: int
+    room_id: str
+    user_id: str
+    membership: str
+    event_id: str
+    position: int
+    forgotten: int
+
+
+def create(tx: WriteTransaction, room_id: str, version: str) -> int:
+    """Makes the row of a room; raises `UniqueViolation` where it is there already."""
+    tx.run("INSERT INTO rooms (room_id, version) VALUES (:room_id, :version)", room_id=room_id, version=version)
+    room: int = tx.value("SELECT room FROM rooms WHERE room_id = :room_id", room_id=room_id)
+    return room
+
+
+def by_id(tx: Transaction, room_id: str) -> RoomRow | None:
+    row = tx.one("SELECT room, room_id, version, snapshot FROM rooms WHERE room_id = :room_id", room_id=room_id)
+    return RoomRow(*row) if row else None
+
+
+def by_number(tx: Transaction, room: int) -> RoomRow | None:
+    row = tx.one("SELECT room, room_id, version, snapshot FROM rooms WHERE room = :room", room=room)
+    return RoomRow(*row) if row else None
+
+
+_MEMBERSHIP = """SELECT m.room, r.room_id, m.user_id, m.membership, m.event_id, m.position, m.forgotten
+                 FROM memberships m JOIN rooms r ON r.room = m.room"""
+
+
+def memberships_of_user(tx: Transaction, user_id: str) -> list[MembershipRow]:
+    """Every room that the user is or was in, or is invited to, or knocked at."""
+    return [MembershipRow(*row) for row in tx.all(f"{_MEMBERSHIP} WHERE m.user_id = :user_id", user_id=user_id)]
+
+
+def members(tx: Transaction, room: int, memberships: Sequence[str] = ("join",)) -> list[MembershipRow]:
+    """The current members of a room with one of the memberships."""
+    return [
+        MembershipRow(*row)
+        for row in tx.all(
+            f"{_MEMBERSHIP} WHERE m.room = :room AND m.membership IN :memberships",
+            room=room,
+            memberships=list(memberships),
+        )
+    ]
+
+
+def rooms_in_common(tx: Transaction, user_id: str, others: Collection[str]) -> set[str]:
+    """Which of the others are joined to a room that the user is joined to."""
+    return {
+        other
+        for (other,) in tx.all(
+            """SELECT DISTINCT theirs.user_id FROM memberships mine JOIN memberships theirs ON theirs.room = mine.room
+               WHERE mine.user_id = :user_id AND mine.membership = 'join'
+                 AND theirs.membership = 'join' AND theirs.user_id IN :others""",
+            user_id=user_id,
+            others=list(others),
+        )
+    }
+
+
+def forget(tx: WriteTransaction, room: int, user_id: str) -> bool:
+    """Marks a room as forgotten by a user who has left it. Whether there was anything to mark."""
+    return bool(
+        tx.run(
+            """UPDATE memberships SET forgotten = 1
+               WHERE room = :room AND user_id = :user_id AND membership IN ('leave', 'ban')""",
+            room=room,
+            user_id=user_id,
+        )
+    )

@@ -1,0 +1,68 @@
+"""Transaction ids of clients: a repeated request gets the first one's answer.
+
+https://spec.matrix.org/v1.19/client-server-api/#transaction-identifiers
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from weft.storage.database import Transaction, WriteTransaction
+
+
+class TransactionKey(NamedTuple):
+    """A transaction id in its scope: one device and one endpoint (its path without the id)."""
+
+    user_id: str
+    device_id: str
+    endpoint: str
+    txn_id: str
+
+
+class Answered(NamedTuple):
+    """What the first request led to."""
+
+    event_id: str | None
+    response: bytes | None
+
+
+def find(tx: Transaction, key: TransactionKey) -> Answered | None:
+    """The first request's outcome, if there was one."""
+    row = tx.one(
+        """SELECT event_id, response FROM transaction_ids
+           WHERE user_id = :user_id AND device_id = :device_id AND endpoint = :endpoint AND txn_id = :txn_id""",
+        **key._asdict(),
+    )
+    return Answered(row[0], None if row[1] is None else bytes(row[1])) if row else None
+
+
+def insert(
+    tx: WriteTransaction, key: TransactionKey, *, now_ms: int, event_id: str | None = None, response: bytes | None = None
+) -> None:
+    """Remembers a request's outcome; raises `UniqueViolation` where there is one already."""
+    tx.run(
+        """INSERT INTO transaction_ids (user_id, device_id, endpoint, txn_id, event_id, response, created_ms)
+           VALUES (:user_id, :device_id, :endpoint, :txn_id, :event_id, :response, :now_ms)""",
+        **key._asdict(),
+        event_id=event_id,
+        response=response,
+        now_ms=now_ms,
+    )
+
+
+def of_events(tx: Transaction, user_id: str, device_id: str, event_ids: list[str]) -> dict[str, str]:
+    """The transaction ids under which a device sent some events."""
+    return dict(
+        tx.all(
+            """SELECT event_id, txn_id FROM transaction_ids
+               WHERE event_id IN :event_ids AND user_id = :user_id AND device_id = :device_id""",
+            event_ids=event_ids,
+            user_id=user_id,
+            device_id=device_id,
+        )
+    )
+
+
+def prune(tx: WriteTransaction, before_ms: int) -> int:
+    """Forgets what is older; returns how many."""
+    return tx.run("DELETE FROM transaction_ids WHERE created_ms < :before", before=before_ms)
