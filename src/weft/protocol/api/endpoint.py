@@ -53,18 +53,6 @@ class Auth(Enum):
     SERVER = "a request signed by another server"
     HS_TOKEN = "the token that a homeserver shows to an application service"
 
-    @property
-    def admits_guests(self) -> bool:
-        return self in {Auth.NONE, Auth.OPTIONAL, Auth.GUEST, Auth.GUEST_SUSPENDED, Auth.LOCKED}
-
-    @property
-    def admits_suspended(self) -> bool:
-        return self in {Auth.NONE, Auth.OPTIONAL, Auth.SUSPENDED, Auth.GUEST_SUSPENDED, Auth.LOCKED}
-
-    @property
-    def admits_locked(self) -> bool:
-        return self in {Auth.NONE, Auth.OPTIONAL, Auth.LOCKED}
-
 
 class Struct(msgspec.Struct, omit_defaults=True, kw_only=True):
     """The base of requests and responses: what equals its default is not sent.
@@ -103,6 +91,8 @@ class Endpoint(Generic[Q, R]):
     max_body: int = 1 << 20
     #: The handler reads the body itself, piece by piece (uploads); `max_body` still holds.
     stream_body: bool = False
+    #: The handler may wait for news; it is cancelled when the client goes away.
+    long_poll: bool = False
     deprecated: bool = False
 
     @property

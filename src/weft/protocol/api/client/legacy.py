@@ -5,11 +5,16 @@ https://spec.matrix.org/v1.19/client-server-api/#room-previews
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import field
 
 from weft.protocol.api.endpoint import Auth, Endpoint, Path, Query, Struct, client
 from weft.protocol.api.events import EventJson
 from weft.protocol.api.types import EventId, Limit, Milliseconds, RoomId, RoomVisibility, StreamToken
+
+#: These endpoints are older than knocking: a room that was knocked on is not in their answers.
+PastMembership = Literal["invite", "join", "leave", "ban"]
 
 
 class GetEventsRequest(Struct):
@@ -34,11 +39,10 @@ class InitialSyncRequest(Struct):
 
 
 class RoomInfo(Struct):
-    """`invite` is there if the user is invited."""
+    """A room at a glance. `membership` is absent if the user never was in it."""
 
     room_id: str
-    membership: str | None = None
-    invite: EventJson | None = None
+    membership: PastMembership | None = None
     messages: PaginationChunk | None = None
     state: list[EventJson] | None = None
     visibility: RoomVisibility | None = None
@@ -47,10 +51,22 @@ class RoomInfo(Struct):
     receipts: list[EventJson] | None = None
 
 
+class InitialSyncRoom(Struct):
+    """A room of the user's; `invite` is there if that is their membership."""
+
+    room_id: str
+    membership: PastMembership
+    invite: EventJson | None = None
+    messages: PaginationChunk | None = None
+    state: list[EventJson] | None = None
+    visibility: RoomVisibility | None = None
+    account_data: list[EventJson] | None = None
+
+
 class InitialSyncResponse(Struct):
     end: str
     presence: list[EventJson]
-    rooms: list[RoomInfo]
+    rooms: list[InitialSyncRoom]
     account_data: list[EventJson]
     receipts: list[EventJson] | None = None
 
@@ -73,6 +89,7 @@ GET_EVENTS = Endpoint(
     request=GetEventsRequest,
     response=PaginationChunk,
     auth=Auth.GUEST_SUSPENDED,
+    long_poll=True,
     deprecated=True,
 )
 

@@ -6,6 +6,8 @@ https://spec.matrix.org/v1.19/client-server-api/#fully-read-markers
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import field
 
 from weft.protocol.api.endpoint import Auth, Empty, Endpoint, Path, Struct, client
@@ -20,13 +22,10 @@ class SetReadMarkerRequest(Struct):
 
 
 class PostReceiptRequest(Struct):
-    """`thread_id` is the thread's root or `main`; without it the receipt is for the room as a whole.
-
-    Which `receipt_type`s there are is for the module to say: an unknown one has an error of its own.
-    """
+    """`thread_id` is the thread's root or `main`; without it the receipt is for the room as a whole."""
 
     room_id: Path[RoomId] = field(name="roomId")
-    receipt_type: Path[str] = field(name="receiptType")
+    receipt_type: Path[Literal["m.fully_read", "m.read", "m.read.private"]] = field(name="receiptType")
     event_id: Path[EventId] = field(name="eventId")
     thread_id: EventId | None = None
 

@@ -31,7 +31,7 @@ class SendMessageRequest(Struct, kw_only=True):
 
 
 class SetRoomStateWithKeyRequest(Struct, kw_only=True):
-    """A path without the last part means the empty state key."""
+    """A path without the last part means the empty state key, as an empty last part does."""
 
     room_id: Path[RoomId] = field(name="roomId")
     event_type: Path[str] = field(name="eventType")
@@ -96,7 +96,6 @@ class GetJoinedMembersByRoomResponse(Struct):
 
 STATE_PATHS = (
     *client("/rooms/{roomId}/state/{eventType}/{stateKey}"),
-    *client("/rooms/{roomId}/state/{eventType}/"),
     *client("/rooms/{roomId}/state/{eventType}"),
 )
 

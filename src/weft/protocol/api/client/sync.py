@@ -119,6 +119,7 @@ SYNC = Endpoint(
     request=SyncRequest,
     response=SyncResponse,
     auth=Auth.GUEST_SUSPENDED,
+    long_poll=True,
 )
 
 ENDPOINTS = (SYNC,)

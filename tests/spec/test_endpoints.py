@@ -1,0 +1,417 @@
+"""The endpoints that Weft declares are those of the specification: path, method, authentication, every field.
+
+Where Weft differs on purpose a table below says why; a table's row that is no longer needed fails too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, cast, get_type_hints
+
+import msgspec
+import pytest
+from msgspec import inspect
+from tests.spec import openapi
+
+from weft.protocol.api import client
+from weft.protocol.api.client import account, login, sync
+from weft.protocol.api.endpoint import Auth, Empty, Endpoint, In, Raw
+from weft.protocol.api.rate_limits import RATE_LIMITS
+
+AnyEndpoint = Endpoint[Any, Any]
+
+needs_spec = pytest.mark.skipif(
+    not openapi.available(), reason="the specification's files are not here (WEFT_SPEC names their folder)"
+)
+
+#: Files of OpenAPI whose operations come with other parts of Weft.
+ELSEWHERE = {
+    "administrative_contact.yaml": "third-party identifiers",
+    "appservice_ping.yaml": "application services",
+    "appservice_room_directory.yaml": "application services",
+    "authed-content-repo.yaml": "media",
+    "content-repo.yaml": "media",
+    "cross_signing.yaml": "encryption keys",
+    "key_backup.yaml": "encryption keys",
+    "keys.yaml": "encryption keys",
+    "oauth_server_metadata.yaml": "OAuth",
+    "policy_server.yaml": "policy servers",
+    "pusher.yaml": "push gateways",
+    "sso_login_redirect.yaml": "single sign-on",
+    "third_party_lookup.yaml": "third-party networks",
+    "third_party_membership.yaml": "third-party identifiers",
+    "to_device.yaml": "encryption keys",
+    "voip.yaml": "VoIP",
+}
+
+#: Single operations that are not declared under their own name.
+NOT_DECLARED = {
+    "peekEvents": "the same route as getEvents, told apart by its room_id",
+    "requestTokenToRegisterEmail": "third-party identifiers",
+    "requestTokenToRegisterMSISDN": "third-party identifiers",
+    "requestTokenToResetPasswordEmail": "third-party identifiers",
+    "requestTokenToResetPasswordMSISDN": "third-party identifiers",
+}
+
+#: Endpoints that the Client-Server OpenAPI files don't describe, and where they come from.
+NOT_IN_OPENAPI = {
+    "getWellknownServer": "getWellknown of the Server-Server API, whose name is taken by the client's",
+    "getAuthFallback": "Client-Server API, 'Fallback' of user-interactive authentication",
+    "postAuthFallback": "Client-Server API, 'Fallback' of user-interactive authentication",
+    "getLoginFallback": "Client-Server API, 'Login Fallback'",
+    "getRegistrationNonce": "Synapse's administration API",
+    "sharedSecretRegister": "Synapse's administration API",
+}
+
+#: Fields whose being required is not what OpenAPI says.
+REQUIRED_DIFFERS = {
+    ("getRoomEvents", "dir"): "clients leave it out, and every server lets them",
+    ("setRoomStateWithKey", "stateKey"): "a path without it means the empty state key",
+    ("getRoomStateWithKey", "stateKey"): "a path without it means the empty state key",
+}
+
+#: Request fields that OpenAPI doesn't have.
+MORE_FIELDS = {
+    ("register", "type"): "how an application service registers a user (Application Service API)",
+    ("register", "guest_access_token"): "how a guest gets a full account (Guest Access)",
+    ("joinRoom", "server_name"): "via, before v1.12",
+    ("knockRoom", "server_name"): "via, before v1.12",
+    ("sendMessage", "ts"): "timestamp massaging (Application Service API)",
+    ("setRoomStateWithKey", "ts"): "timestamp massaging (Application Service API)",
+    ("redactEvent", "ts"): "timestamp massaging (Application Service API)",
+    ("getMutualRooms", "batch_token"): "from, while it was unstable",
+    ("reportEvent", "score"): "dropped in v1.19, still sent",
+    ("sync", "org.matrix.msc4222.use_state_after"): "use_state_after, while it was unstable",
+    ("getEvents", "room_id"): "peekEvents, the same route",
+    ("roomInitialSync", "limit"): "how many messages to give; every server has it",
+}
+
+#: Requests whose body is taken whole, though OpenAPI names keys in it.
+WHOLE_BODY = {
+    "defineFilter": "kept as it came, with keys we don't know; weft.protocol.filters checks it",
+    "setRoomTag": "kept as it came, with keys we don't know",
+}
+
+#: Answers that are given whole, though OpenAPI names keys in them.
+WHOLE_ANSWER = {
+    "getFilter": "what was stored",
+    "getUserProfile": "free-form",
+    "getWellknown": "operators add keys of other projects",
+    "getOneRoomEvent": "an event, spliced as bytes",
+    "getOneEvent": "an event, spliced as bytes",
+}
+
+DECLARED: dict[str, AnyEndpoint] = {endpoint.operation_id: endpoint for endpoint in client.ENDPOINTS}
+IN_OPENAPI = [endpoint for endpoint in client.ENDPOINTS if endpoint.operation_id not in NOT_IN_OPENAPI]
+
+all_endpoints = pytest.mark.parametrize("endpoint", client.ENDPOINTS, ids=lambda endpoint: endpoint.operation_id)
+specified = pytest.mark.parametrize("endpoint", IN_OPENAPI, ids=lambda endpoint: endpoint.operation_id)
+
+
+# --- The whole -------------------------------------------------------------------------------------------------------
+
+
+@needs_spec
+def test_every_operation_is_declared_or_belongs_elsewhere() -> None:
+    expected = {
+        row["operationId"]
+        for row in openapi.rows()
+        if row["api"] == "client-server" and row["file"].rpartition("/")[2] not in ELSEWHERE
+    }
+    assert set(DECLARED) == (expected - NOT_DECLARED.keys()) | NOT_IN_OPENAPI.keys()
+    assert NOT_DECLARED.keys() <= expected
+
+
+def test_each_operation_is_declared_once() -> None:
+    assert len(DECLARED) == len(client.ENDPOINTS)
+    routes = [(one.method, re.sub(r"{\w+}", "{}", path)) for one in client.ENDPOINTS for path in one.paths]
+    assert sorted(routes) == sorted(set(routes))
+
+
+def test_an_endpoint_is_named_after_its_operation() -> None:
+    for module in vars(client).values():
+        for name, value in vars(module).items() if hasattr(module, "ENDPOINTS") else ():
+            if isinstance(value, Endpoint):
+                assert name == re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value.operation_id).upper()
+                assert value in module.ENDPOINTS
+
+
+# --- Each endpoint ---------------------------------------------------------------------------------------------------
+
+
+@all_endpoints
+def test_its_paths_name_its_path_fields(endpoint: AnyEndpoint) -> None:
+    fields = fields_in(endpoint, In.PATH)
+    required = {name for name, field in fields.items() if field.required}
+    for path in endpoint.paths:
+        names = re.findall(r"{(\w+)}", path)
+        assert required <= set(names) <= set(fields), path
+        assert len(names) == len(set(names)), path
+
+
+@all_endpoints
+def test_its_rate_limit_is_in_the_table(endpoint: AnyEndpoint) -> None:
+    assert endpoint.rate_limit is None or endpoint.rate_limit in RATE_LIMITS
+
+
+def test_every_rate_limit_is_used() -> None:
+    assert {endpoint.rate_limit for endpoint in client.ENDPOINTS} - {None} == set(RATE_LIMITS)
+    for limit in RATE_LIMITS.values():
+        assert limit.per_second > 0
+        assert limit.burst >= 1
+
+
+@all_endpoints
+def test_a_get_has_no_body(endpoint: AnyEndpoint) -> None:
+    if endpoint.method == "GET":
+        assert not fields_in(endpoint, None)
+        assert not fields_in(endpoint, In.BODY)
+
+
+@all_endpoints
+def test_a_body_is_whole_or_made_of_keys(endpoint: AnyEndpoint) -> None:
+    whole = len(fields_in(endpoint, In.BODY))
+    assert whole + bool(fields_in(endpoint, None)) <= 1
+
+
+@needs_spec
+@specified
+def test_its_route_is_the_specifications(endpoint: AnyEndpoint) -> None:
+    operation = openapi.operation(endpoint.operation_id)
+    assert (endpoint.method, endpoint.path) == (operation.method, operation.path)
+    assert endpoint.deprecated == operation.deprecated
+    if operation.rate_limited:
+        assert endpoint.rate_limit is not None
+
+
+@needs_spec
+@specified
+def test_its_authentication_is_the_specifications(endpoint: AnyEndpoint) -> None:
+    kinds = {Auth.NONE: "none", Auth.OPTIONAL: "access_token (optional)"}
+    assert kinds.get(endpoint.auth, "access_token") == openapi.operation(endpoint.operation_id).auth
+
+
+@needs_spec
+@specified
+def test_its_parameters_are_the_specifications(endpoint: AnyEndpoint) -> None:
+    operation = openapi.operation(endpoint.operation_id)
+    problems: list[str] = []
+    for where in (In.PATH, In.QUERY):
+        fields = fields_in(endpoint, where)
+        expected = {one.name: one for one in operation.parameters if one.where == where.value}
+        problems += [f"{name} is missing" for name in expected.keys() - fields.keys()]
+        problems += unjustified(endpoint, fields.keys() - expected.keys())
+        for name in expected.keys() & fields.keys():
+            problems += compare_required(endpoint, fields[name], expected[name].required)
+            problems += compare(expected[name].schema, fields[name].type, name, strict=True)
+    assert not problems
+
+
+@needs_spec
+@specified
+def test_its_body_is_the_specifications(endpoint: AnyEndpoint) -> None:
+    schema = openapi.operation(endpoint.operation_id).body
+    fields = fields_in(endpoint, None)
+    if fields_in(endpoint, In.BODY):
+        assert schema is not None
+        assert bool(properties(schema)[0]) == (endpoint.operation_id in WHOLE_BODY)
+        return
+    expected, required = properties(schema or {})
+    problems = [f"{name} is missing" for name in expected.keys() - fields.keys()]
+    problems += unjustified(endpoint, fields.keys() - expected.keys())
+    for name in expected.keys() & fields.keys():
+        problems += compare_required(endpoint, fields[name], name in required)
+        problems += compare(expected[name], fields[name].type, name, strict=True)
+    assert not problems
+
+
+@needs_spec
+@specified
+def test_its_answer_is_the_specifications(endpoint: AnyEndpoint) -> None:
+    schema = openapi.operation(endpoint.operation_id).responses["200"]
+    assert schema is not None
+    answer = inspect.type_info(endpoint.response)
+    if isinstance(answer, inspect.RawType | inspect.DictType):
+        assert bool(properties(schema)[0]) == (endpoint.operation_id in WHOLE_ANSWER)
+        return
+    assert not list(compare(schema, answer, "answer", strict=False))
+
+
+@needs_spec
+@specified
+def test_its_answer_holds_the_specifications_examples(endpoint: AnyEndpoint) -> None:
+    """What the type reads it writes again, and what it writes is what the schema allows."""
+    operation = openapi.operation(endpoint.operation_id)
+    for example in operation.examples["200"]:
+        read = msgspec.json.decode(json.dumps(example), type=endpoint.response)
+        written = json.loads(msgspec.json.encode(read))
+        openapi.validate_response(endpoint.operation_id, 200, written)
+        if isinstance(example, dict):
+            assert {key for key, value in example.items() if value not in ({}, [], False)} <= written.keys()
+
+
+def test_tables_name_what_there_is() -> None:
+    for endpoint in client.ENDPOINTS:
+        if endpoint.response is Raw:
+            assert endpoint.operation_id in NOT_IN_OPENAPI
+    names = {
+        *WHOLE_BODY,
+        *WHOLE_ANSWER,
+        *NOT_IN_OPENAPI,
+        *(operation for operation, _ in (*REQUIRED_DIFFERS, *MORE_FIELDS)),
+    }
+    assert names <= DECLARED.keys()
+    for operation_id, name in (*REQUIRED_DIFFERS, *MORE_FIELDS):
+        assert name in {field.encode_name for field in struct_fields(DECLARED[operation_id].request)}
+
+
+# --- The comparison itself notices -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("schema", "of", "problem"),
+    [
+        ({"properties": {"a": {}}}, Empty, "answer.a is missing"),
+        (
+            {"properties": {"flows": {"type": "array"}}},
+            login.GetLoginFlowsResponse,
+            None,
+        ),
+        (
+            {"properties": {"flows": {"type": "string"}}},
+            login.GetLoginFlowsResponse,
+            "answer.flows: array is not a string",
+        ),
+        (
+            {"properties": {"device_id": {"type": "string"}}, "required": ["device_id"]},
+            account.GetTokenOwnerResponse,
+            "answer.device_id must always be sent",
+        ),
+        (
+            {"properties": {"rooms": {"properties": {"join": {"patternProperties": {"^!": {"type": "string"}}}}}}},
+            sync.SyncResponse,
+            "answer.rooms.join.*: object is not a string",
+        ),
+        (
+            {"allOf": [{"properties": {"user_id": {"type": "string"}}}, {"properties": {"x": {}}}]},
+            account.GetTokenOwnerResponse,
+            "answer.x is missing",
+        ),
+    ],
+)
+def test_the_comparison_finds_differences(schema: openapi.Json, of: type, problem: str | None) -> None:
+    assert list(compare(schema, inspect.type_info(of), "answer", strict=False)) == ([problem] if problem else [])
+
+
+# --- Comparing -------------------------------------------------------------------------------------------------------
+
+
+def struct_fields(struct: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
+    return cast("inspect.StructType", inspect.type_info(struct)).fields
+
+
+def fields_in(endpoint: AnyEndpoint, where: In | None) -> dict[str, inspect.Field]:
+    """The request's fields that travel in one place, by name on the wire; None: keys of the JSON body."""
+    hints = get_type_hints(endpoint.request, include_extras=True)
+    places = {
+        name: next((m for m in getattr(hint, "__metadata__", ()) if isinstance(m, In)), None)
+        for name, hint in hints.items()
+    }
+    return {field.encode_name: field for field in struct_fields(endpoint.request) if places[field.name] is where}
+
+
+def unjustified(endpoint: AnyEndpoint, names: set[str]) -> Iterator[str]:
+    for name in names:
+        if (endpoint.operation_id, name) not in MORE_FIELDS:
+            yield f"{name} is not in OpenAPI"
+
+
+def compare_required(endpoint: AnyEndpoint, field: inspect.Field, required: bool) -> Iterator[str]:
+    differs = field.required != required
+    if differs != ((endpoint.operation_id, field.encode_name) in REQUIRED_DIFFERS):
+        yield f"{field.encode_name}: required is {field.required}"
+
+
+def compare(schema: openapi.Json, ours: inspect.Type, where: str, *, strict: bool) -> Iterator[str]:
+    """What in our type is not what the schema says; `strict` (requests): both limit the same values."""
+    ours = unwrap(ours)
+    kind = KINDS.get(type(ours))
+    if kind is None:
+        return
+    types = schema_types(schema)
+    if types and not types & {kind, "number" if kind == "integer" else kind}:
+        yield f"{where}: {kind} is not a {'|'.join(sorted(types))}"
+    elif isinstance(ours, inspect.StructType):
+        yield from compare_struct(schema, ours, where, strict=strict)
+    elif isinstance(ours, inspect.ListType):
+        yield from compare(schema.get("items", {}), ours.item_type, f"{where}[]", strict=strict)
+    elif isinstance(ours, inspect.DictType):
+        for value in values(schema):
+            yield from compare(value, ours.value_type, f"{where}.*", strict=strict)
+    elif isinstance(ours, inspect.LiteralType):
+        if set(ours.values) != set(schema.get("enum", ours.values)):
+            yield f"{where}: {ours.values} is not {schema['enum']}"
+    elif strict and "enum" in schema:
+        yield f"{where}: any {kind} is accepted"
+
+
+def compare_struct(schema: openapi.Json, ours: inspect.StructType, where: str, *, strict: bool) -> Iterator[str]:
+    expected, required = properties(schema)
+    fields = {field.encode_name: field for field in ours.fields}
+    for name, value in expected.items():
+        if name not in fields:
+            yield f"{where}.{name} is missing"
+            continue
+        if name in required and not fields[name].required:
+            yield f"{where}.{name} must always be sent"
+        yield from compare(value, fields[name].type, f"{where}.{name}", strict=strict)
+
+
+KINDS: dict[type[inspect.Type], str] = {
+    inspect.StructType: "object",
+    inspect.DictType: "object",
+    inspect.ListType: "array",
+    inspect.StrType: "string",
+    inspect.LiteralType: "string",
+    inspect.IntType: "integer",
+    inspect.FloatType: "number",
+    inspect.BoolType: "boolean",
+}
+
+
+def unwrap(ours: inspect.Type) -> inspect.Type:
+    """Without metadata, and without the null that stands for absent."""
+    if isinstance(ours, inspect.Metadata):
+        return unwrap(ours.type)
+    if isinstance(ours, inspect.UnionType):
+        others = [one for one in ours.types if not isinstance(one, inspect.NoneType)]
+        return unwrap(others[0]) if len(others) == 1 else ours
+    return ours
+
+
+def schema_types(schema: openapi.Json) -> set[str]:
+    named = schema.get("type", [])
+    found = {named} if isinstance(named, str) else set(named)
+    return found.union(*(schema_types(part) for key in ("allOf", "oneOf", "anyOf") for part in schema.get(key, [])))
+
+
+def properties(schema: openapi.Json) -> tuple[dict[str, openapi.Json], set[str]]:
+    """What a schema and its parts name, and what of it must be there."""
+    names: dict[str, openapi.Json] = {}
+    required = set(schema.get("required", []))
+    for part in schema.get("allOf", []):
+        of_part, required_of_part = properties(part)
+        names |= of_part
+        required |= required_of_part
+    own = {name: value for name, value in schema.get("properties", {}).items() if name not in names or "type" in value}
+    return names | own, required
+
+
+def values(schema: openapi.Json) -> Iterator[openapi.Json]:
+    """The schemas of the values of a map."""
+    yield from schema.get("patternProperties", {}).values()
+    more = schema.get("additionalProperties")
+    if isinstance(more, dict):
+        yield more
