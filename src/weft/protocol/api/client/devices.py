@@ -14,12 +14,16 @@ from weft.protocol.api.types import DeviceId, DisplayName
 
 
 class Device(Struct):
-    """`last_seen_ts` is milliseconds since 1970."""
+    """`last_seen_ts` is milliseconds since 1970.
+
+    All is sent, as "" and 0 where nothing is known: matrix-nio takes no answer that leaves a key out, and the
+    specification's schema takes no null.
+    """
 
     device_id: str
-    display_name: str | None = None
-    last_seen_ip: str | None = None
-    last_seen_ts: int | None = None
+    display_name: str
+    last_seen_ip: str
+    last_seen_ts: int
 
 
 class GetDevicesResponse(Struct):

@@ -35,7 +35,7 @@ class Timeline(Struct):
     """`limited`: events before these were left out; `/messages` from `prev_batch` has them."""
 
     events: list[EventJson]
-    limited: bool = False
+    limited: bool
     prev_batch: str | None = None
 
 
