@@ -11,6 +11,7 @@ Rules: https://spec.matrix.org/v1.19/appendices/#glob-style-matching
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -18,6 +19,7 @@ from typing import Final
 Matcher = Callable[[str], bool]
 
 _WORD: Final = "[A-Za-z0-9_]"
+_WORD_CHARACTERS: Final = frozenset(string.ascii_letters + string.digits + "_")
 #: Holds wherever at least one neighbour is not part of a word.
 _BOUNDARY: Final = f"(?:(?<!{_WORD})|(?!{_WORD}))"
 
@@ -50,6 +52,20 @@ def word_matcher(pattern: str) -> Matcher:
     *middle, last = rest
     start = f"(?>.*?{_BOUNDARY}{first})" + "".join(f"(?>.*?{piece})" for piece in middle)
     return _test(f"{start}.*?{last}{_BOUNDARY}")
+
+
+def contains_word(text: str, literal: str) -> bool:
+    """Whether a literal is in a text so that it neither starts nor ends inside a word."""
+    start = text.find(literal)
+    while start >= 0:
+        if not _is_inside_word(text, start) and not _is_inside_word(text, start + len(literal)):
+            return True
+        start = text.find(literal, start + 1)
+    return False
+
+
+def _is_inside_word(text: str, place: int) -> bool:
+    return 0 < place < len(text) and text[place - 1] in _WORD_CHARACTERS and text[place] in _WORD_CHARACTERS
 
 
 def _pieces(pattern: str) -> list[str]:
