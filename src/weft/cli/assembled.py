@@ -1,0 +1,40 @@
+"""What the commands need of the assembled server.
+
+It is imported when a command needs it, so that `weft --help` does not load the whole server.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, cast
+
+from weft.server.config import Settings
+
+
+class Accounts(Protocol):
+    """Accounts, while no listener is open."""
+
+    async def create(self, user_id: str, password: str, *, admin: bool | None) -> str:
+        """Makes an account and returns its id; `admin` None: only if it is the first. Raises `MatrixError`."""
+
+    async def set_password(self, user_id: str, password: str) -> None:
+        """Sets a password and ends the account's sessions. Raises `MatrixError`."""
+
+
+class Assembly(Protocol):
+    """`weft.server.assembly`."""
+
+    def run(self, settings: Settings, *, ready: Callable[[Sequence[str]], None]) -> None:
+        """Serves until told to stop. `ready` is called with the client listeners' addresses once they answer."""
+
+    def accounts(self, settings: Settings) -> AbstractAsyncContextManager[Accounts]:
+        """The accounts of a server that is put together for as long as the context lasts."""
+
+    def check_database(self, settings: Settings) -> str:
+        """What is to be said of the database, for a person; changes nothing. Raises `DatabaseError`."""
+
+
+def assembly() -> Assembly:
+    return cast("Assembly", importlib.import_module("weft.server.assembly"))

@@ -1,0 +1,97 @@
+"""Talking to the server of these settings while it runs: over its own client listener, with its registration secret.
+
+The endpoint is the one that existing tools use, `/_synapse/admin/v1/register`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import ipaddress
+import socket
+import ssl
+
+import orjson
+
+from weft.cli.options import Refused
+from weft.protocol.api.client.admin import SHARED_SECRET_REGISTER
+from weft.server.config import Settings, read_secret
+from weft.settings import Listener
+
+_PROBE_SECONDS = 1.0
+_ANSWER_SECONDS = 60.0
+
+
+def find(settings: Settings) -> Listener | None:
+    """The first client listener that something answers on."""
+    return next((one for one in settings.listeners if "client" in one.resources and _answers(one)), None)
+
+
+def create_user(settings: Settings, listener: Listener, localpart: str, password: str, *, admin: bool) -> str:
+    """Makes an account on the first of the server's domains; returns its id."""
+    file = settings.registration.shared_secret_file
+    if file is None:
+        raise Refused("registration.shared_secret_file is not set: without it the running server makes no accounts")
+    secret = read_secret(file)
+    nonce = str(_call(listener, "GET", None)["nonce"])
+    request = {
+        "nonce": nonce,
+        "username": localpart,
+        "password": password,
+        "admin": admin,
+        "mac": mac_of(secret, nonce, localpart, password, admin=admin),
+        "inhibit_login": True,
+    }
+    return str(_call(listener, "POST", request)["user_id"])
+
+
+def mac_of(secret: str, nonce: str, localpart: str, password: str, *, admin: bool) -> str:
+    """The proof of knowing the secret, in hexadecimal."""
+    parts = (nonce, localpart, password, "admin" if admin else "notadmin")
+    return hmac.new(secret.encode(), "\0".join(parts).encode(), hashlib.sha1).hexdigest()
+
+
+def _answers(listener: Listener) -> bool:
+    try:
+        socket.create_connection((_host(listener), listener.port), _PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _call(listener: Listener, method: str, body: object) -> dict[str, object]:
+    connection = _connection(listener)
+    try:
+        headers = {"Content-Type": "application/json"}
+        content = None if body is None else orjson.dumps(body)
+        connection.request(method, SHARED_SECRET_REGISTER.path, content, headers)
+        response = connection.getresponse()
+        answer = orjson.loads(response.read())
+    except (OSError, http.client.HTTPException, orjson.JSONDecodeError) as error:
+        raise Refused(f"what listens on {listener.address} port {listener.port} is not Weft: {error}") from error
+    finally:
+        connection.close()
+    if not isinstance(answer, dict) or response.status != http.client.OK:
+        said = answer.get("error") if isinstance(answer, dict) else None
+        raise Refused(f"the running server refused: {said or f'status {response.status}'}")
+    return answer
+
+
+def _connection(listener: Listener) -> http.client.HTTPConnection:
+    host, port = _host(listener), listener.port
+    if listener.tls_certificate_file is None:
+        return http.client.HTTPConnection(host, port, timeout=_ANSWER_SECONDS)
+    # It has to be the very certificate of these settings; its name is of no matter on the way to oneself.
+    context = ssl.create_default_context(cafile=str(listener.tls_certificate_file))
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.check_hostname = False
+    return http.client.HTTPSConnection(host, port, timeout=_ANSWER_SECONDS, context=context)
+
+
+def _host(listener: Listener) -> str:
+    """Where a listener on every address is reached from here."""
+    address = ipaddress.ip_address(listener.address)
+    if not address.is_unspecified:
+        return listener.address
+    return "127.0.0.1" if address.version == 4 else "::1"
