@@ -11,7 +11,6 @@ Rules: https://spec.matrix.org/v1.19/client-server-api/#mroompower_levels
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from math import isfinite
 from types import MappingProxyType
@@ -42,7 +41,6 @@ DEFAULTS: Final[Mapping[str, int]] = MappingProxyType(
 )
 _DEFAULT_NOTIFICATION_LEVEL: Final = 50
 
-_STRINGY: Final = re.compile(r"\s*([+-]?)0*([0-9]+)\s*")
 #: Beyond the range of a double a number is no level, however it is written.
 _MAX_BITS: Final = 1024
 _MAX_DIGITS: Final = 309
@@ -153,11 +151,17 @@ def _first_levels(create: Event, version: RoomVersion) -> PowerLevels:
 
 def _parse_stringy(text: str) -> int | None:
     """A decimal integer, perhaps with a sign, leading zeros and whitespace around; nothing else that `int` reads."""
-    match = _STRINGY.fullmatch(text)
-    if match is None or len(match[2]) > _MAX_DIGITS:
+    text = text.strip()
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    if not (digits.isascii() and digits.isdigit()):
         return None
-    level = int(match[1] + match[2])
-    return level if level.bit_length() <= _MAX_BITS else None
+    significant = digits.lstrip("0") or "0"
+    if len(significant) > _MAX_DIGITS:
+        return None
+    level = int(significant)
+    if level.bit_length() > _MAX_BITS:
+        return None
+    return -level if text[0] == "-" else level
 
 
 def _parse_map(content: dict[str, Any], name: str, version: RoomVersion) -> dict[str, int]:
