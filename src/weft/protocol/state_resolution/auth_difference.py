@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from weft.protocol.state_resolution.reader import StateEntry
     from weft.protocol.state_resolution.state_sets import StateSets
 
-#: So many children are looked at before the search goes deeper into any of them.
+#: So many children are looked at, at most, before the search goes deeper into any of them.
 _SIBLINGS = 32
 
 
@@ -101,17 +101,20 @@ class _ReachSearch:
 
     def _look_at_children(self, step: _Step) -> bool:
         """Takes in what is known of the next few children and notes those to be walked. False if there are none."""
-        siblings = list(islice(step.children, _SIBLINGS))
         reach = self._reach[step.event_id]
-        for child in siblings:
+        any_left = False
+        for child in islice(step.children, _SIBLINGS):
+            any_left = True
             reach |= self._known(child)
+            if reach == self._sets.all:
+                break
             if child[1] not in self._reach:
                 step.undecided.append(child)
-        self._reach[step.event_id] = reach
-        if reach != self._sets.all:
+        else:
             step.undecided.reverse()
             self._graph.load_children(event_id for _, event_id in step.undecided)
-        return bool(siblings)
+        self._reach[step.event_id] = reach
+        return any_left
 
 
 class _Step:

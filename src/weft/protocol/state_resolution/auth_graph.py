@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from weft.protocol.event import Event, StateKey
     from weft.protocol.state_resolution.reader import Reader, StateEntry
 
-_BATCH = 256
+_BATCH = 64
 
 
 class AuthGraph:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from weft.protocol.state_resolution.auth_graph import AuthGraph
 
-_TURN = 256
+_TURN = 64
 
 
 def conflicted_subgraph(conflicted: Collection[str], graph: AuthGraph) -> set[str]:

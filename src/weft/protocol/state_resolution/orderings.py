@@ -89,6 +89,8 @@ class _Mainline:
 
     def position(self, event: Event) -> float:
         """The event's mainline position; infinite where the lines don't meet."""
+        if self._next is None and not self._positions:
+            return float("inf")
         passed: dict[str, None] = {}
         step = self._before(event)
         while True:
