@@ -11,6 +11,7 @@ from weft.server.config import declared
 from weft.settings import ByteSize, Duration, Limit
 
 _WIDTH = 100
+_PAGE_WIDTH = 118
 
 _SAMPLE_HEAD = """\
 # The settings of a Weft server. Every one is here; those behind a # have the value shown, unless it says "for example".
@@ -110,20 +111,24 @@ def _page_part(part: declared.Part) -> Iterator[str]:
         name = ".".join(part.path)
         yield f"## `[[{name}]]`" if part.repeated else f"## `[{name}]`"
         yield ""
-        yield part.text
+        yield _wrapped(part.text)
         yield ""
     for setting in part.settings:
         yield f"### `{'.'.join(p for p in setting.path if p != declared.EACH)}`"
         yield ""
         yield f"{_kind(setting)} Environment: `{setting.variable}`."
         yield ""
-        yield setting.doc.text
+        yield _wrapped(setting.doc.text)
         if setting.doc.example is not None:
             yield f"For example `{setting.name} = {setting.doc.example}`."
         yield ""
         if setting.doc.risk:
-            yield f"**Risk.** {setting.doc.risk}"
+            yield _wrapped(f"**Risk.** {setting.doc.risk}")
             yield ""
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, _PAGE_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _kind(setting: declared.Setting) -> str:
