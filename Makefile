@@ -12,6 +12,8 @@ PYTEST_ARGS ?=
 bin    := $(VENV)/bin
 pip    := $(bin)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 pytest := $(bin)/python -m pytest -n auto $(PYTEST_ARGS)
+# The specification's machine-readable files, where they are at hand.
+spec   := $(wildcard $(or $(WEFT_SPEC),../shared/spec)/endpoints.json)
 # Tests that take many minutes or need more than Python have folders and targets of their own.
 apart  := tests/clients tests/fuzz
 
@@ -26,7 +28,7 @@ run: $(VENV)/for-running ## starts a server on http://127.0.0.1:8008, data in ./
 	@$(bin)/weft serve --data '$(DATA)' $(if $(PORT),--set listeners.0.port=$(PORT)) $(ARGS)
 
 test: $(VENV)/for-working ## runs the tests that a change needs, in minutes
-	@tools/have-postgres
+	@scripts/have-postgres
 	$(pytest) -m 'not slow' $(addprefix --ignore=,$(apart))
 
 check: $(VENV)/for-working ## style, types, the order of layers, and whether generated pages are current
@@ -34,17 +36,19 @@ check: $(VENV)/for-working ## style, types, the order of layers, and whether gen
 	$(bin)/ruff format --check .
 	$(bin)/mypy
 	$(bin)/lint-imports --no-logo
-	$(bin)/python tools/docs.py --check
+	$(bin)/python scripts/docs.py --check
+	$(if $(spec),$(bin)/python scripts/spec_coverage.py --check)
 
 fix: $(VENV)/for-working ## mends what can be mended by itself
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
 
 docs: $(VENV)/for-working ## makes the generated pages anew
-	$(bin)/python tools/docs.py
+	$(bin)/python scripts/docs.py
+	$(if $(spec),$(bin)/python scripts/spec_coverage.py)
 
 test-twins: $(VENV)/for-working ## the module tests against two servers on one PostgreSQL database
-	@tools/have-postgres
+	@scripts/have-postgres
 	WEFT_TWINS=1 $(pytest) tests/modules
 
 test-clients: $(VENV)/for-working ## unmodified clients against a running server: matrix-nio, matrix-js-sdk, a browser
@@ -57,7 +61,7 @@ bench: $(VENV)/for-working ## measures Weft side by side with Synapse; wants a q
 	$(bin)/python -m benchmarks
 
 $(bin)/python:
-	@tools/make-venv $(VENV)
+	@scripts/make-venv $(VENV)
 
 $(VENV)/for-running: pyproject.toml constraints.txt | $(bin)/python
 	@echo 'Installing Weft into $(VENV).'

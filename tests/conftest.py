@@ -78,7 +78,7 @@ def pytest_unconfigure() -> None:
 
 
 def _start_cluster(folder: Path) -> str:
-    tool = ROOT / "tools" / "postgres_cluster.py"
+    tool = ROOT / "scripts" / "postgres_cluster.py"
     done = subprocess.run(
         [sys.executable, tool, os.environ[_RUN], folder], capture_output=True, text=True, timeout=120, check=False
     )

@@ -14,7 +14,7 @@ PAGES = sorted(
     if "spec-coverage" not in page.name
 )
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
-_PATH = re.compile(r"`((?:src/weft|tests|tools|docs|storage|protocol|http|graph|rooms|server|modules)/[\w./-]+)`")
+_PATH = re.compile(r"`((?:src/weft|tests|scripts|docs|storage|protocol|http|graph|rooms|server|modules)/[\w./-]+)`")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])

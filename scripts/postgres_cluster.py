@@ -1,6 +1,6 @@
 """A PostgreSQL cluster for tests that goes away with the process it was made for.
 
-    python tools/postgres_cluster.py PID FOLDER
+    python scripts/postgres_cluster.py PID FOLDER
 
 makes a cluster in FOLDER, starts it on a socket in there, prints its URL and ends. A watcher stops it and removes the
 folder once the process PID is gone, however that ended. Nothing in it is safe from a power cut, on purpose.

@@ -2,7 +2,7 @@
 
 After changing a dependency in pyproject.toml, in a fresh environment:
 
-    tools/make-venv .venv && .venv/bin/pip install -e '.[server,dev]' && .venv/bin/python tools/constraints.py
+    scripts/make-venv .venv && .venv/bin/pip install -e '.[server,dev]' && .venv/bin/python scripts/constraints.py
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-_HEAD = "# Made by tools/constraints.py: the versions that Weft is tested with.\n"
+_HEAD = "# Made by scripts/constraints.py: the versions that Weft is tested with.\n"
 _EXTRAS = ("", "server", "dev")
 
 
