@@ -1,4 +1,4 @@
-"""Percent-decoding of what becomes a value: UTF-8 without NUL, which no identifier holds and not every database stores."""
+"""Percent-decoding of what becomes a value: UTF-8 without NUL, which no identifier holds and some databases refuse."""
 
 from __future__ import annotations
 
