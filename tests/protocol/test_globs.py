@@ -128,3 +128,14 @@ def test_no_pattern_is_slow(pattern: str, text: str) -> None:
     assert not globs.matcher(pattern)(text)
     assert not globs.word_matcher(pattern)(text)
     assert time.process_time() - started < 2
+
+
+@given(few, st.text("ab*?. -_\n", max_size=12))
+def test_a_question_mark_may_be_itself(pattern: str, text: str) -> None:
+    swap = str.maketrans({"?": "\0"})
+    assert globs.star_matcher(pattern)(text) is reference(pattern.translate(swap), text.translate(swap))
+
+
+@given(st.text("ab", max_size=3), st.text("ab. -_é", max_size=12))
+def test_words_without_wildcards(literal: str, text: str) -> None:
+    assert globs.contains_word(text, literal) is globs.word_matcher(literal)(text)

@@ -28,7 +28,6 @@ from weft.protocol.push_rules import (
     set_enabled,
 )
 from weft.protocol.push_rules.changes import MAX_RULES_OF_A_KIND
-from weft.protocol.push_rules.conditions import parse_path
 from weft.protocol.room_versions import I_1
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "default_push_rules.json").read_text())
@@ -408,29 +407,6 @@ def test_room_version_supports(kind: str, fields: Event, expected: bool) -> None
 @pytest.mark.parametrize("condition", [{"kind": "org.example.unknown"}, {"kind": ""}, {"kind": "event_match "}])
 def test_unknown_conditions_never_hold(condition: Event) -> None:
     assert ask(with_condition(condition), event()) == QUIET
-
-
-@pytest.mark.parametrize(
-    ("key", "path"),
-    [
-        ("content.body", ("content", "body")),
-        (r"content.m\.relates_to", ("content", "m.relates_to")),
-        (r"content.m\\foo", ("content", "m\\foo")),
-        (r"content.m\foo", ("content", "m\\foo")),
-        (r"a\\.b", ("a\\", "b")),
-        ("a\\", ("a\\",)),
-        ("", ("",)),
-        (".", ("", "")),
-        (r"\.\\\x", (".\\\\x",)),
-    ],
-)
-def test_paths(key: str, path: tuple[str, ...]) -> None:
-    assert parse_path(key) == path
-
-
-@given(st.lists(st.text(r"ab.\ ", max_size=4), min_size=1, max_size=4))
-def test_any_names_can_be_written_as_a_path(names: list[str]) -> None:
-    assert parse_path(".".join(name.replace("\\", r"\\").replace(".", r"\.") for name in names)) == tuple(names)
 
 
 # The user's own rules

@@ -33,11 +33,15 @@ def matcher(pattern: str) -> Matcher:
     """A test of whether a whole text matches."""
     if not has_wildcards(pattern):
         return pattern.__eq__
-    first, *rest = _pieces(pattern)
-    if not rest:
-        return _test(f"{first}\\Z")
-    *middle, last = rest
-    return _test(first + "".join(f"(?>.*?{piece})" for piece in middle) + f".*{last}\\Z")
+    return _whole(_pieces(pattern))
+
+
+@lru_cache(maxsize=4096)
+def star_matcher(pattern: str) -> Matcher:
+    """The same where `*` is the only wildcard, as in the types of filters."""
+    if "*" not in pattern:
+        return pattern.__eq__
+    return _whole([re.escape(piece) for piece in _split(pattern)])
 
 
 @lru_cache(maxsize=4096)
@@ -68,11 +72,23 @@ def _is_inside_word(text: str, place: int) -> bool:
     return 0 < place < len(text) and text[place - 1] in _WORD_CHARACTERS and text[place] in _WORD_CHARACTERS
 
 
+def _whole(pieces: list[str]) -> Matcher:
+    first, *rest = pieces
+    if not rest:
+        return _test(f"{first}\\Z")
+    *middle, last = rest
+    return _test(first + "".join(f"(?>.*?{piece})" for piece in middle) + f".*{last}\\Z")
+
+
 def _pieces(pattern: str) -> list[str]:
     """The regular expressions of what stands between the stars; each matches texts of one length only."""
+    return [".".join(re.escape(literal) for literal in piece.split("?")) for piece in _split(pattern)]
+
+
+def _split(pattern: str) -> list[str]:
+    """What stands between the stars, of which several in a row are one."""
     first, *rest = pattern.split("*")
-    pieces = [first] if not rest else [first, *filter(None, rest[:-1]), rest[-1]]
-    return [".".join(re.escape(literal) for literal in piece.split("?")) for piece in pieces]
+    return [first] if not rest else [first, *filter(None, rest[:-1]), rest[-1]]
 
 
 def _test(expression: str) -> Matcher:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from weft.protocol import globs
+from weft.protocol.property_paths import Path, parse_path
 from weft.protocol.push_rules.default_rules import OWN_USER_ID, Condition
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 SharedTest = Callable[["FlattenedEvent"], bool]
 #: Is given the user's id and display name, too.
 OwnTest = Callable[["FlattenedEvent", str, "str | None"], bool]
-Path = tuple[str, ...]
 
 BODY: Final[Path] = ("content", "body")
 _TYPE: Final[Path] = ("type",)
@@ -194,25 +194,3 @@ def word_in_body(pattern: str) -> Compiled:
 
 def property_equals(path: Path, wanted: str) -> Compiled:
     return Compiled(shared=lambda event: event.get(path) == wanted)
-
-
-def parse_path(key: str) -> Path:
-    """A dot-separated path as its names; `\\.` and `\\\\` are a dot and a backslash within a name.
-
-    https://spec.matrix.org/v1.19/appendices/#dot-separated-property-paths
-    """
-    if "\\" not in key:
-        return tuple(key.split("."))
-    names, name, escaped = [], "", False
-    for char in key:
-        if escaped:
-            name += char if char in ".\\" else "\\" + char
-            escaped = False
-        elif char == "\\":
-            escaped = True
-        elif char == ".":
-            names.append(name)
-            name = ""
-        else:
-            name += char
-    return (*names, name + "\\" * escaped)

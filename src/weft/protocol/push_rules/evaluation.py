@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from weft.protocol.extensible_events import plain_text
+from weft.protocol.property_paths import Path
 from weft.protocol.push_rules.conditions import (
     BODY,
     ROOM_VERSION_SUPPORTS,
     Compiled,
     OwnTest,
-    Path,
     SharedTest,
     compile_condition,
     property_equals,
