@@ -97,7 +97,7 @@ class Append:
             if front is None:
                 continue
             if transaction is not None:
-                front.made[0].stored.transaction = (transaction.device_id, transaction.txn_id)
+                front.made[0].stored.transactions = {transaction.device_id: transaction.txn_id}
             for made in front.made:
                 room.extend(made.stored, made.snapshot or room.front_snapshot)
                 self._rooms.put_event(made.stored)
@@ -197,6 +197,7 @@ class Append:
             room=0,
             snapshot=(snapshot or front.snapshot).id,
             replaces=known[replaced_id] if replaced_id is not None else None,
+            transactions={},
         )
         made = _Made(stored, snapshot)
         if draft.redacts is not None:

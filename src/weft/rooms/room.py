@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable
+from typing import Any
 
 from weft.graph.snapshot import Snapshot
 from weft.protocol.event import StateKey
@@ -35,7 +36,9 @@ class Room:
         "number",
         "pending",
         "snapshots",
+        "spans",
         "stale",
+        "state_bytes",
         "timeline",
         "timeline_whole",
         "version",
@@ -77,6 +80,9 @@ class Room:
         self.newest_position = max((e.position for e in self.timeline), default=0)
         #: Snapshots of recent events by id, for those who ask for a state that has just been left.
         self.snapshots: dict[int, Snapshot] = {snapshot.id: snapshot}
+        #: What has been found out of users' memberships over time (`weft.modules.events.sight`), and of states' bytes.
+        self.spans: dict[str, tuple[Any, ...]] = {}
+        self.state_bytes: dict[object, bytes] = {}
         #: Set when this object no longer is the truth: whoever holds it gets the room anew.
         self.stale = False
 
@@ -134,6 +140,7 @@ class Room:
         return known
 
     def _set_membership(self, user_id: str, membership: str, is_local: bool) -> None:
+        self.spans.pop(user_id, None)
         before = self.memberships.get(user_id)
         if before is not None:
             self.counts[before] -= 1
@@ -152,6 +159,7 @@ class Room:
     def replace(self, redacted: StoredEvent) -> None:
         """Puts what is left of a redacted event in the place of the event."""
         event_id = redacted.event.event_id
+        self.state_bytes.clear()
         for index in range(len(self.timeline) - 1, -1, -1):
             if self.timeline[index].event.event_id == event_id:
                 self.timeline[index] = redacted

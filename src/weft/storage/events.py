@@ -16,6 +16,7 @@ from weft.protocol.redaction import redact
 from weft.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from weft.storage import snapshots
 from weft.storage.database import Row, Transaction, WriteTransaction
+from weft.storage.positions import Vector, beyond, within
 
 
 class Outcome(IntEnum):
@@ -29,10 +30,19 @@ class Outcome(IntEnum):
 
 
 class StoredEvent:
-    """An event with what the store knows of it. Shared and immutable, but for `position`, set once at the commit."""
+    """An event with what the store knows of it. Shared and immutable, but for what is set at the commit."""
 
     __slots__ = (
-        "client", "event", "outcome", "position", "redacted_by", "replaced", "replaces", "room", "snapshot", "transaction"
+        "client",
+        "event",
+        "outcome",
+        "position",
+        "redacted_by",
+        "replaced",
+        "replaces",
+        "room",
+        "snapshot",
+        "transaction",
     )
 
     def __init__(
@@ -44,7 +54,7 @@ class StoredEvent:
         position: int = 0,
         outcome: Outcome = Outcome.ACCEPTED,
         redacted_by: str | None = None,
-        transaction: tuple[str, str] | None = None,
+        transactions: dict[str, str] | None = None,
         replaces: StoredEvent | None = None,
     ) -> None:
         self.event = event
@@ -54,8 +64,8 @@ class StoredEvent:
         self.position = position
         self.outcome = outcome
         self.redacted_by = redacted_by
-        #: (device id, transaction id) of the request that sent it, kept for a day.
-        self.transaction = transaction
+        #: The transaction id of the request that sent it, by its device; None: not looked up yet.
+        self.transactions = transactions
         #: The state event in whose place it stepped, if any: its id, and what clients are told of it.
         self.replaces = replaces.event.event_id if replaces is not None else None
         self.replaced = _replaced(replaces) if replaces is not None else None
@@ -71,9 +81,9 @@ class StoredEvent:
 def _replaced(previous: StoredEvent) -> bytes:
     """The members of `unsigned` that tell of the replaced state, without braces."""
     event = previous.event
-    return orjson.dumps(
-        {"prev_content": event.content, "prev_sender": event.sender, "replaces_state": event.event_id}
-    )[1:-1]
+    return orjson.dumps({"prev_content": event.content, "prev_sender": event.sender, "replaces_state": event.event_id})[
+        1:-1
+    ]
 
 
 # -- writing
@@ -288,12 +298,17 @@ def page(
     start: tuple[int, int],
     backwards: bool,
     limit: int,
+    cut: Vector | None = None,
 ) -> list[StoredEvent]:
-    """Accepted events in graph order from a place (exclusive), towards the past or the present."""
+    """Accepted events in graph order from a place (exclusive), towards the past or the present.
+
+    With a `cut`, those outside of it are left out.
+    """
     comparison, order = ("<", "DESC") if backwards else (">", "ASC")
     rows = tx.all(
         f"""SELECT {_COLUMNS} {_FROM}
             WHERE e.room = :room AND (e.depth, e.position) {comparison} (:depth, :position) AND e.outcome = 0
+              {"AND " + within(cut, "e.position") if cut is not None else ""}
             ORDER BY e.depth {order}, e.position {order} LIMIT :limit""",
         room=room,
         depth=start[0],
@@ -303,14 +318,11 @@ def page(
     return _stored_all(tx, rows)
 
 
-def arrivals(tx: Transaction, room: int, after: Mapping[int, int], limit: int) -> list[StoredEvent]:
-    """The newest accepted events of a room beyond a vector's numbers (writer: position), newest first."""
-    bounds = " AND ".join(
-        f"(e.position < {writer << 40} OR e.position >= {(writer + 1) << 40} OR e.position > {position})"
-        for writer, position in after.items()
-    )
+def arrivals(tx: Transaction, room: int, since: Vector, upto: Vector, limit: int) -> list[StoredEvent]:
+    """The newest accepted events of a room between two vectors, newest first in graph order."""
     rows = tx.all(
-        f"""SELECT {_COLUMNS} {_FROM} WHERE e.room = :room AND e.outcome = 0 {'AND ' + bounds if bounds else ''}
+        f"""SELECT {_COLUMNS} {_FROM} WHERE e.room = :room AND e.outcome = 0
+            AND {beyond(since, "e.position")} AND {within(upto, "e.position")}
             ORDER BY e.depth DESC, e.position DESC LIMIT :limit""",
         room=room,
         limit=limit,
@@ -338,7 +350,9 @@ def auth_children(tx: Transaction, event_id: str) -> Iterator[tuple[StateKey, st
 
 
 def forward_extremities(tx: Transaction, room: int) -> list[str]:
-    return [event_id for (event_id,) in tx.all("SELECT event_id FROM forward_extremities WHERE room = :room", room=room)]
+    return [
+        event_id for (event_id,) in tx.all("SELECT event_id FROM forward_extremities WHERE room = :room", room=room)
+    ]
 
 
 def _stored_all(tx: Transaction, rows: Sequence[Row]) -> list[StoredEvent]:

@@ -106,3 +106,17 @@ class Vector:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+
+
+def beyond(vector: Vector, column: str = "position") -> str:
+    """The SQL condition that a position is not in the vector."""
+    return f"NOT {within(vector, column)}"
+
+
+def within(vector: Vector, column: str = "position") -> str:
+    """The SQL condition that a position is in the vector."""
+    covered = " OR ".join(
+        f"{column} BETWEEN {writer << WRITER_SHIFT} AND {(writer << WRITER_SHIFT) + number}"
+        for writer, number in vector
+    )
+    return f"({covered})" if covered else "1 = 0"

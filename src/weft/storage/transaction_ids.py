@@ -50,17 +50,14 @@ def insert(
     )
 
 
-def of_events(tx: Transaction, user_id: str, device_id: str, event_ids: list[str]) -> dict[str, str]:
-    """The transaction ids under which a device sent some events."""
-    return dict(
-        tx.all(
-            """SELECT event_id, txn_id FROM transaction_ids
-               WHERE event_id IN :event_ids AND user_id = :user_id AND device_id = :device_id""",
-            event_ids=event_ids,
-            user_id=user_id,
-            device_id=device_id,
-        )
-    )
+def of_events(tx: Transaction, event_ids: list[str]) -> dict[str, dict[str, str]]:
+    """The transaction ids under which some events were sent, by the device."""
+    found: dict[str, dict[str, str]] = {}
+    for event_id, device_id, txn_id in tx.all(
+        "SELECT event_id, device_id, txn_id FROM transaction_ids WHERE event_id IN :event_ids", event_ids=event_ids
+    ):
+        found.setdefault(event_id, {})[device_id] = txn_id
+    return found
 
 
 def prune(tx: WriteTransaction, before_ms: int) -> int:

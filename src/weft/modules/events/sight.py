@@ -1,0 +1,188 @@
+"""Who sees which events of a room: history visibility, applied to the state at each event.
+
+The common case, a member in a room whose history has always been shared, is answered from memory; everything else is
+looked up in the room's historic states.
+
+https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from weft.protocol.event import StateKey
+from weft.protocol.visibility import HistoryVisibility, history_visibility, is_visible
+from weft.rooms.engine import Engine
+from weft.rooms.room import Room
+from weft.storage import snapshots
+from weft.storage.database import Transaction
+from weft.storage.events import StoredEvent
+
+_VISIBILITY: StateKey = ("m.room.history_visibility", "")
+_OPEN = frozenset({"shared", "world_readable"})
+#: How far back a user's own membership events are followed.
+_MAX_SPANS = 500
+
+
+class Span(NamedTuple):
+    """From the place `order` on, the user had this membership."""
+
+    order: tuple[int, int]
+    membership: str
+
+
+class Seen(NamedTuple):
+    """An event that somebody may see, with their membership at it."""
+
+    stored: StoredEvent
+    membership: str
+
+
+class Sight:
+    """Answers what of a room a user may see."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def of(
+        self, room: Room, user_id: str, stored: Sequence[StoredEvent], ignored: Collection[str] = ()
+    ) -> list[Seen]:
+        """Those of the events that the user may see, in the same order. Messages of ignored users are left out."""
+        if ignored:
+            stored = [s for s in stored if s.event.state_key is not None or s.event.sender not in ignored]
+        if not stored:
+            return []
+        if await self.is_open(room, user_id):
+            spans = await self.spans(room, user_id)
+            return [Seen(one, membership_at(spans, one.order)) for one in stored]
+        return await self._by_state(room, user_id, stored)
+
+    async def may_see(self, room: Room, user_id: str, stored: StoredEvent) -> bool:
+        """Whether the user may see one event."""
+        return bool(await self.of(room, user_id, [stored]))
+
+    async def is_open(self, room: Room, user_id: str) -> bool:
+        """Whether all of the room's history is the user's to see: cheap, and only says yes where it is sure."""
+        current = await self._visibility_event(room)
+        visibility = _visibility(current)
+        if current is not None and current.replaces is not None and not await self._was_always_open(current):
+            return False
+        joined = room.membership(user_id) == "join"
+        return visibility == "world_readable" or (visibility == "shared" and joined)
+
+    def is_open_now(self, room: Room, user_id: str) -> bool:
+        """As `is_open`, from what is in memory; False may mean that it is not known."""
+        event_id = room.current.state.get(_VISIBILITY)
+        if event_id is None:
+            return room.membership(user_id) == "join"
+        stored = self._engine.rooms.cached_event(event_id)
+        if stored is None or stored.replaces is not None:
+            return False
+        return _visibility(stored) in _OPEN and room.membership(user_id) == "join"
+
+    async def spans(self, room: Room, user_id: str) -> tuple[Span, ...]:
+        """The user's memberships of the room, newest first, along the events that replaced each other."""
+        known = room.spans.get(user_id)
+        if known is not None:
+            return known
+        found: list[Span] = []
+        event_id = room.state_id("m.room.member", user_id)
+        while event_id is not None and len(found) < _MAX_SPANS:
+            stored = await self._engine.rooms.event(event_id)
+            if stored is None:
+                break
+            found.append(Span(stored.order, stored.event.membership or "leave"))
+            event_id = stored.replaces
+        room.spans[user_id] = spans = tuple(found)
+        return spans
+
+    async def joined_at(self, room: Room, user_id: str) -> tuple[int, int] | None:
+        """The place at which the user's present, unbroken stay in the room began; None for one who is not in it."""
+        start = None
+        for span in await self.spans(room, user_id):
+            if span.membership != "join":
+                break
+            start = span.order
+        return start
+
+    async def _visibility_event(self, room: Room) -> StoredEvent | None:
+        event_id = room.current.state.get(_VISIBILITY)
+        return await self._engine.rooms.event(event_id) if event_id is not None else None
+
+    async def _was_always_open(self, current: StoredEvent) -> bool:
+        seen = 0
+        stored: StoredEvent | None = current
+        while stored is not None and stored.replaces is not None and seen < _MAX_SPANS:
+            stored = await self._engine.rooms.event(stored.replaces)
+            seen += 1
+            if stored is None or _visibility(stored) not in _OPEN:
+                return False
+        return stored is not None and stored.replaces is None
+
+    async def _by_state(self, room: Room, user_id: str, stored: Sequence[StoredEvent]) -> list[Seen]:
+        member: StateKey = ("m.room.member", user_id)
+        wanted = {one.snapshot for one in stored if one.snapshot is not None}
+        states = await self._engine.database.read(_states_at, wanted, [_VISIBILITY, member])
+        event_ids = {event_id for state in states.values() for event_id in state.values()}
+        replaced = {one.replaces for one in stored if one.replaces and one.event.state_key is not None}
+        known = await self._engine.rooms.events(event_ids | replaced)
+        spans = await self.spans(room, user_id)
+        seen: list[Seen] = []
+        for one in stored:
+            state = states.get(one.snapshot) if one.snapshot is not None else None
+            if state is None:
+                continue
+            after = _At(_visibility(known.get(state.get(_VISIBILITY, ""))), _membership(known.get(state.get(member, ""))))
+            before = after
+            if one.event.state_key is not None and one.event.key in (_VISIBILITY, member):
+                replaced = known.get(one.replaces or "")
+                before = (
+                    after._replace(visibility=_visibility(replaced))
+                    if one.event.key == _VISIBILITY
+                    else after._replace(membership=_membership(replaced))
+                )
+            if is_visible(
+                before.visibility,
+                before.membership,
+                joined_since=_joined_after(spans, one.order),
+                visibility_after=after.visibility,
+                membership_after=after.membership,
+            ):
+                seen.append(Seen(one, after.membership or "leave"))
+        return seen
+
+
+class _At(NamedTuple):
+    """What decides about sight, at one event."""
+
+    visibility: HistoryVisibility
+    membership: str | None
+
+
+def membership_at(spans: Sequence[Span], order: tuple[int, int]) -> str:
+    """The membership that was in force at a place; "leave" before the first."""
+    for span in spans:
+        if span.order <= order:
+            return span.membership
+    return "leave"
+
+
+def _joined_after(spans: Sequence[Span], order: tuple[int, int]) -> bool:
+    """Whether the user was a member at some time after a place."""
+    ends = [None, *(span.order for span in spans)]
+    return any(
+        span.membership == "join" and (end is None or end > order) for span, end in zip(spans, ends, strict=False)
+    )
+
+
+def _states_at(tx: Transaction, wanted: Collection[int], keys: Sequence[StateKey]) -> dict[int, dict[StateKey, str]]:
+    return {snapshot: snapshots.entries(tx, snapshot, keys) for snapshot in wanted}
+
+
+def _visibility(stored: StoredEvent | None) -> HistoryVisibility:
+    return history_visibility(stored.event.content if stored is not None else None)
+
+
+def _membership(stored: StoredEvent | None) -> str | None:
+    return stored.event.membership if stored is not None else None
