@@ -116,7 +116,7 @@ def test_the_ends_of_the_range_are_inside(value: int) -> None:
         {"a": {"c"}},
         (1, 2),
         b"bytes",
-        object(),
+        frozenset(),
     ],
     ids=repr,
 )
@@ -133,7 +133,7 @@ def test_values_without_any_form(value: Any) -> None:
             function([2**70, 0.5, value])
 
 
-@pytest.mark.parametrize("value", ["\ud800", {"\ud800": 1}, {1: 2}, object()], ids=repr)
+@pytest.mark.parametrize("value", ["\ud800", {"\ud800": 1}, {1: 2}, frozenset()], ids=repr)
 def test_the_trusting_encoder_still_refuses_what_it_meets(value: Any) -> None:
     with pytest.raises(BadJson):
         canonical_json.encode_checked(value)
