@@ -16,7 +16,7 @@
 A line is `name [<- prev,prev] sender what [content] [auth=name,name] [ts=number]`. What may be sent:
 
 * `create`, `join`, `leave`, `knock`; `invite:user`, `kick:user`, `ban:user`, `unban:user`
-* `power` with the users' levels as content, or with the whole content if it has none but the event's own keys
+* `power` with `{"alice": 100, "ban": 60}`: what isn't a key of power levels is a user
 * `rule:public` for join rules; `message`
 * `some.type/key` for any state event, `some.type` for any other
 
@@ -160,8 +160,7 @@ class Room:
         if verb in _OTHERS_MEMBERSHIP and object_:
             return "m.room.member", user(object_), {"membership": _OTHERS_MEMBERSHIP[verb], **given}
         if what == "power":
-            whole = given if given.keys() <= _POWER_LEVELS_KEYS else {"users": given}
-            return "m.room.power_levels", "", _with_user_ids(whole)
+            return "m.room.power_levels", "", _power_levels(given)
         if verb == "rule" and object_:
             return "m.room.join_rules", "", {"join_rule": object_, **given}
         if what == "message":
@@ -197,7 +196,7 @@ def user(name: str) -> str:
     return f"@{localpart}:{domain or 'a'}"
 
 
-def _with_user_ids(content: dict[str, Any]) -> dict[str, Any]:
-    if "users" not in content:
-        return content
-    return {**content, "users": {user(name): level for name, level in content["users"].items()}}
+def _power_levels(given: dict[str, Any]) -> dict[str, Any]:
+    users = {**given.get("users", {}), **{name: given[name] for name in given.keys() - _POWER_LEVELS_KEYS}}
+    rest = {name: level for name, level in given.items() if name in _POWER_LEVELS_KEYS}
+    return {**rest, "users": {user(name): level for name, level in users.items()}} if users else rest
