@@ -62,6 +62,13 @@ def sealed(version: RoomVersion, **fields: Any) -> dict[str, Any]:
     return {**template(version), "hashes": {"sha256": "AAAA"}, "signatures": {"a": {"ed25519:1": "AAAA"}}, **fields}
 
 
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
 def look_up(server_name: str, key_id: str) -> VerifyKey | None:
     key = KEYS.get(server_name)
     return key.verify_key if key is not None and key.key_id == key_id else None
@@ -169,6 +176,20 @@ def test_clients_get_too_large() -> None:
         assert (raised.value.errcode, raised.value.status) == ("M_TOO_LARGE", 413)
 
 
+@every_version
+def test_what_may_be_sealed_may_be_read(version: RoomVersion) -> None:
+    """The limit of nesting is the same at both ends, wherever it is."""
+    deepest = 0
+    for depth in range(150, 250):
+        try:
+            event = seal(template(version, content=nested(depth)), version, "a", KEY_A)
+        except BadJson:
+            break
+        assert Event.parse(event.pdu, version) == event
+        deepest = depth
+    assert 150 < deepest < 249
+
+
 def test_content_hash_in_other_spellings() -> None:
     event = seal(template(V10), V10, "a", KEY_A)
     right = event.pdu["hashes"]["sha256"]
@@ -274,13 +295,6 @@ def test_where_redacts_is(version: RoomVersion, target: str) -> None:
 
 
 # The format
-
-
-def nested(depth: int) -> dict[str, Any]:
-    value: dict[str, Any] = {}
-    for _ in range(depth):
-        value = {"a": value}
-    return value
 
 
 #: Field, then values that it may not have in any version; None leaves it out, `...` stands for null.

@@ -111,7 +111,8 @@ class Event:
         check_template(pdu, version)
         check_seals(pdu)
         try:
-            wire = _encode_foreign(pdu, version)
+            _check_values(pdu, version)
+            wire = _encode(pdu, version)
         except BadJson as error:
             raise InvalidEvent(error.message) from None
         check_size(wire)
@@ -137,7 +138,7 @@ class Event:
         """The PDU as canonical JSON: what is stored and what other servers get."""
         wire = self._wire
         if wire is None:
-            wire = self._wire = _encode_own(self.pdu, self.version)
+            wire = self._wire = _encode(self.pdu, self.version)
         return wire
 
     @property
@@ -215,8 +216,9 @@ def seal(pdu: dict[str, Any], version: RoomVersion, server_name: str, signing_ke
     Raises `InvalidEvent` or `BadJson` for what the room version forbids: most of it came from a client.
     """
     check_template(pdu, version)
-    content = _encode_foreign(pdu["content"], version)
+    _check_values({"content": pdu["content"]}, version)
     # The content is encoded once; its bytes are spliced into what is hashed and into what is sent.
+    content = _encode(pdu["content"], version)
     sealed = {key: value for key, value in pdu.items() if key not in _UNHASHED}
     body = {**sealed, "content": orjson.Fragment(content)}
     digest = sha256(canonical_json.encode_checked(body)).digest()
@@ -293,24 +295,24 @@ def _signed_bytes(pdu: dict[str, Any], version: RoomVersion) -> bytes:
     """What signatures and the reference hash are made over."""
     redacted = redact(pdu, version)
     redacted.pop("signatures", None)
-    return _encode_own(redacted, version)
+    return _encode(redacted, version)
 
 
 def _content_digest(pdu: dict[str, Any], version: RoomVersion) -> bytes:
     body = {key: value for key, value in pdu.items() if key not in _UNHASHED}
-    return sha256(_encode_own(body, version)).digest()
+    return sha256(_encode(body, version)).digest()
 
 
-def _encode_foreign(value: dict[str, Any], version: RoomVersion) -> bytes:
-    """Canonical JSON of what was not checked yet. Raises `BadJson`."""
-    if not version.format.strict_canonical_json:
-        return canonical_json.encode_lax(value)
-    canonical_json.check(value)
-    return canonical_json.encode_checked(value)
+def _check_values(value: dict[str, Any], version: RoomVersion) -> None:
+    """Raises `BadJson` for what has no canonical JSON in this room version."""
+    if version.format.strict_canonical_json:
+        canonical_json.check(value)
+    else:
+        canonical_json.check_lax(value)
 
 
-def _encode_own(value: dict[str, Any], version: RoomVersion) -> bytes:
-    """Canonical JSON of what was checked when it came; lax rooms may hold numbers that only the lax encoder knows."""
+def _encode(value: dict[str, Any], version: RoomVersion) -> bytes:
+    """Canonical JSON of checked values; lax rooms may hold numbers that only the lax encoder knows."""
     if version.format.strict_canonical_json:
         return canonical_json.encode_checked(value)
     return canonical_json.encode_lax(value)
