@@ -58,7 +58,7 @@ class App:
         lifespan: Lifespan = _nothing,
     ) -> None:
         self._lifespan = lifespan
-        self._handle = Dispatcher(
+        self._dispatcher = Dispatcher(
             routes,
             authenticator=authenticator,
             server_authenticator=server_authenticator,
@@ -68,17 +68,21 @@ class App:
             metrics=metrics,
             access_log=access_log,
             clock=clock,
-        ).handle
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "http":
-            await self._handle(scope, receive, send)
+            await self._dispatcher.handle(scope, receive, send)
         elif kind == "lifespan":
             await self._live(receive, send)
         elif kind == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
+
+    def end_polls(self) -> None:
+        """Ends the long polls under way (503, to be tried again), so that stopping need not wait for them."""
+        self._dispatcher.polls.end()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

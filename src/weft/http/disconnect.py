@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from weft.http.asgi import Receive
 from weft.http.errors import ClientGone
+from weft.protocol.errors import NotNow
 
 T = TypeVar("T")
 
@@ -27,15 +28,17 @@ async def while_connected(work: Awaitable[T], receive: Receive) -> T:
 
 
 class Polls:
-    """Long polls, which begin to be watched within `delay` seconds."""
+    """Long polls, which begin to be watched within `delay` seconds, and can all be ended."""
 
     def __init__(self, delay: float = 0.5) -> None:
         self._delay = delay
         self._unwatched: dict[_Watch, None] = {}
+        self._watched: set[_Watch] = set()
+        #: Where a look is due; None: nowhere.
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, work: Awaitable[T], receive: Receive) -> T:
-        """As `while_connected`, for work that is mostly done before anybody has to look."""
+        """As `while_connected`, for work that is mostly done before anybody has to look. Raises `NotNow` if ended."""
         watch = _Watch(receive)
         self._unwatched[watch] = None
         if self._loop is not watch.loop:
@@ -45,18 +48,25 @@ class Polls:
             return await _guarded(work, watch)
         finally:
             self._unwatched.pop(watch, None)
+            self._watched.discard(watch)
+
+    def end(self) -> None:
+        """Ends those under way, because the server stops; their clients are told to come back."""
+        for watch in [*self._unwatched, *self._watched]:
+            watch.cancel(NotNow("the server is stopping", retry_after_ms=1000))
 
     def _look(self) -> None:
         self._loop = None
         watches, self._unwatched = self._unwatched, {}
+        self._watched.update(watches)
         for watch in watches:
             watch.start()
 
 
 class _Watch:
-    """Cancels the task that made it when the client hangs up."""
+    """Cancels the task that made it, for a reason."""
 
-    __slots__ = ("_receive", "_watcher", "gone", "loop", "task")
+    __slots__ = ("_receive", "_watcher", "loop", "reason", "task")
 
     def __init__(self, receive: Receive) -> None:
         task = asyncio.current_task()
@@ -64,30 +74,35 @@ class _Watch:
             raise RuntimeError("only a task can be cancelled")
         self.task: asyncio.Task[object] = task
         self.loop = task.get_loop()
-        self.gone = False
+        self.reason: Exception | None = None
         self._receive = receive
         self._watcher: asyncio.Task[None] | None = None
 
     def start(self) -> None:
+        """Begins to look whether the client hangs up."""
         self._watcher = self.loop.create_task(self._until_gone())
 
     def stop(self) -> None:
         if self._watcher is not None:
             self._watcher.cancel()
 
+    def cancel(self, reason: Exception) -> None:
+        if self.reason is None:
+            self.reason = reason
+            self.task.cancel()
+
     async def _until_gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.gone = True
-        self.task.cancel()
+        self.cancel(ClientGone())
 
 
 async def _guarded(work: Awaitable[T], watch: _Watch) -> T:
     try:
         return await work
     except asyncio.CancelledError:
-        if watch.gone and watch.task.uncancel() == 0:
-            raise ClientGone from None
+        if watch.reason is not None and watch.task.uncancel() == 0:
+            raise watch.reason from None
         raise
     finally:
         watch.stop()

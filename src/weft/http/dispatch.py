@@ -64,7 +64,7 @@ class Dispatcher:
         self._metrics = metrics or Metrics()
         self._access_log = access_log
         self._clock = clock
-        self._polls = Polls()
+        self.polls = Polls()
         self._router: Router[tuple[_Plan, tuple[str, ...]]] = Router()
         self._unmatched = self._metrics.operation("unmatched")
         self._request_ids = map(f"{secrets.token_hex(3)}-{{:x}}".format, count(1))
@@ -131,7 +131,7 @@ class Dispatcher:
         args = plan.decoder.decode(found, request.query, request.headers, request.body)
         work = plan.handler(_call(plan, args, request, receive))
         if plan.is_long_poll:
-            return encode(await self._polls.run(work, receive))
+            return encode(await self.polls.run(work, receive))
         return encode(await work)
 
     async def _check_signature(self, plan: _Plan, request: _Request, receive: Receive) -> None:

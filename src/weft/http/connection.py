@@ -1,0 +1,63 @@
+"""One connection from a client: uvicorn's HTTP/1.1, with the limits that it leaves open.
+
+The head of a request (its line and headers) is at most `MAX_HEAD` bytes and comes within `HEAD_SECONDS`; a body keeps
+coming, with no more than `BODY_SECONDS` of silence. Who breaks this is cut off: neither memory nor connections can be
+held by sending slowly or without end. The times are looked at by the server's sweep (`weft.http.serve`), because a
+timer for each request would cost more than reading it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+MAX_HEAD: Final = 65_536
+HEAD_SECONDS: Final = 30.0
+BODY_SECONDS: Final = 30.0
+
+
+class Connection(HttpToolsProtocol):
+    """`overdue` says whether its client has taken too long."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._heard_at = self.loop.time()
+        #: When the head that is being received began (the first one: with the connection); None: none is.
+        self._head_since: float | None = self._heard_at
+        self._head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = self.loop.time()
+        super().data_received(data)
+        if self._head_since is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD:
+                self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        self._head_since = self._heard_at
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head_since = None
+        super().on_headers_complete()
+
+    def overdue(self, now: float) -> bool:
+        if self._head_since is not None:
+            return now - self._head_since > HEAD_SECONDS
+        awaits_body = self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
+        return awaits_body and not self.flow.read_paused and now - self._heard_at > BODY_SECONDS
+
+    def cut(self) -> None:
+        self.transport.abort()
