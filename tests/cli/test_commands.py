@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import hmac
@@ -19,13 +20,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from weft import __version__
-from weft.cli import doctor, serve, users
+from weft.cli import serve, users
 from weft.cli.commands import weft
 from weft.protocol.errors import UserInUse
 from weft.server import signing_keys
+from weft.server.assembly import TABLES
 from weft.server.config import Settings, SettingsError, load
 from weft.settings import Listener
-from weft.storage.database import DatabaseError
+from weft.storage.open import open_database
 
 
 def run(*arguments: object, typed: str | None = None, **environ: str) -> Result:
@@ -84,16 +86,11 @@ class FakeServer:
     async def set_password(self, user_id: str, password: str) -> None:
         self.did.append(("set_password", user_id, password))
 
-    def check_database(self, settings: Settings) -> str:
-        if self.refusal:
-            raise self.refusal
-        return "it answers."
-
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     fake = FakeServer()
-    for module in (serve, users, doctor):
+    for module in (serve, users):
         monkeypatch.setattr(module, "assembly", lambda: fake)
     return fake
 
@@ -339,8 +336,7 @@ def test_doctor_finds_nothing_wrong_with_a_new_folder(data: Path, server: FakeSe
 def test_doctor_lists_what_is_wrong_and_fails(data: Path, server: FakeServer) -> None:
     (data / "keys" / "localhost.key").write_text("nonsense")
     (data / "registration.secret").chmod(0o644)
-    (data / "weft.db").write_bytes(b"")
-    server.refusal = DatabaseError("made by a newer version of Weft.")
+    (data / "weft.db").write_bytes(b"nonsense" * 1000)
     with socket.create_server(("127.0.0.1", 0)) as busy:
         listener = f"listeners=[{{ port = {busy.getsockname()[1]}, resources = ['metrics'] }}]"
         result = run("doctor", "--data", data, "--set", listener, WEFT_PORT="tcp://10.0.0.1:80")
@@ -349,19 +345,40 @@ def test_doctor_lists_what_is_wrong_and_fails(data: Path, server: FakeServer) ->
         "FAIL  Signing key: ",
         "warn  Secrets: ",
         "FAIL  Listeners: listeners.0: port",
-        "FAIL  Database: made by a newer version",
+        "FAIL  Database: The database ",
         "warn  Environment: WEFT_PORT looks like a setting and is none.",
     ):
         assert words in result.stdout
 
 
 def test_doctor_says_what_is_exposed(data: Path, server: FakeServer) -> None:
-    (data / "weft.db").write_bytes(b"")
+    asyncio.run(make_database(data / "weft.db"))
     options = ("listeners.0.address=0.0.0.0", "registration.mode=open", "rate_limits.enabled=false")
     result = run("doctor", "--data", data, *(part for option in options for part in ("--set", option)))
     assert result.exit_code == 0
-    for words in ("without TLS", "anybody who reaches", "rate limits are off", "ok    Database: it answers."):
+    for words in (
+        "without TLS",
+        "anybody who reaches",
+        "rate limits are off",
+        "ok    Database: it can be read and is sound.",
+    ):
         assert words in result.stdout
+
+
+async def make_database(file: Path, *, newer: bool = False) -> None:
+    database = await open_database(f"sqlite:{file}", TABLES)
+    if newer:
+        await database.write(lambda tx: tx.run("INSERT INTO migrations VALUES ('weft.storage', 9999, 'x')"))
+    await database.close()
+
+
+def test_doctor_refuses_a_database_from_the_future_and_leaves_it_alone(data: Path) -> None:
+    asyncio.run(make_database(data / "weft.db", newer=True))
+    before = (data / "weft.db").read_bytes()
+    result = run("doctor", "--data", data)
+    assert result.exit_code == 1
+    assert "FAIL  Database: The database was made by a newer version of Weft" in result.stdout
+    assert (data / "weft.db").read_bytes() == before
 
 
 def test_doctor_knows_a_running_server(data: Path, server: FakeServer, registration: type[RegistrationHandler]) -> None:

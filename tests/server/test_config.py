@@ -7,10 +7,20 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from weft.protocol.api.client import ENDPOINTS
 from weft.protocol.api.rate_limits import RATE_LIMITS
-from weft.server.config import Settings, SettingsError, declared, from_values, load, read_secret, reference
+from weft.server.config import (
+    Settings,
+    SettingsError,
+    database_url,
+    declared,
+    from_values,
+    load,
+    read_secret,
+    reference,
+)
 from weft.server.config.read import line_of, unknown_variables, variables
 from weft.settings import ByteSize, Duration, Limit, Listener, RateLimits
 
@@ -245,6 +255,19 @@ def test_secrets_are_one_line_of_a_file(tmp_path: Path) -> None:
         read_secret(file)
     file.write_text("s3cret\n")
     assert read_secret(file) == "s3cret"
+
+
+def test_the_address_of_the_database_has_the_password_of_its_file(file: Path) -> None:
+    assert database_url(read(file)) == f"sqlite:{file.parent / 'weft.db'}"
+    (file.parent / "secret").write_text("p&ss wörd\n")
+    for url, whole in [
+        ("postgresql://weft@db/weft", "postgresql://weft@db/weft?password=p%26ss%20w%C3%B6rd"),
+        ("postgresql://db/weft?sslmode=require", "postgresql://db/weft?sslmode=require&password=p%26ss%20w%C3%B6rd"),
+    ]:
+        assert database_url(read(file, sets=(f"database.url={url}",))) == url
+        settings = read(file, sets=(f"database.url={url}", "database.password_file=secret"))
+        assert database_url(settings) == whole
+        assert conninfo_to_dict(database_url(settings))["password"] == "p&ss wörd"
 
 
 def test_the_line_of_a_value_is_found_by_its_innermost_table() -> None:

@@ -32,9 +32,6 @@ class Assembly(Protocol):
     def accounts(self, settings: Settings) -> AbstractAsyncContextManager[Accounts]:
         """The accounts of a server that is put together for as long as the context lasts."""
 
-    def check_database(self, settings: Settings) -> str:
-        """What is to be said of the database, for a person; changes nothing. Raises `DatabaseError`."""
-
 
 def assembly() -> Assembly:
     return cast("Assembly", importlib.import_module("weft.server.assembly"))

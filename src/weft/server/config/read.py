@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -97,6 +98,17 @@ def read_secret(file: Path) -> str:
     if not secret:
         raise SettingsError([f"the secret's file {file} is empty"])
     return secret
+
+
+def database_url(settings: Settings) -> str:
+    """The database's address, complete: the whole path of SQLite's file, PostgreSQL's password from its file."""
+    if settings.is_sqlite:
+        return f"sqlite:{settings.sqlite_file}"
+    url, file = settings.database.url, settings.database.password_file
+    if file is None:
+        return url
+    query = "&" if "?" in url else "?"
+    return f"{url}{query}password={quote(read_secret(file), safe='')}"
 
 
 def variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str, Place]]:

@@ -44,13 +44,18 @@ def migrations_of(package: str) -> list[Migration]:
 
 async def migrate(database: Database, packages: Iterable[str]) -> list[Migration]:
     """Brings the schema up to date and returns what was run. Raises `DatabaseError` for a newer or foreign database."""
-    known = [migration for package in packages for migration in migrations_of(package)]
-    applied = await database.read(_applied)
-    _refuse_unknown(applied, known)
-    missing = [m for m in known if (m.package, m.number) not in applied]
+    missing = await missing_migrations(database, packages)
     for migration in missing:
         await database.write(_apply, migration)
     return missing
+
+
+async def missing_migrations(database: Database, packages: Iterable[str]) -> list[Migration]:
+    """What `migrate` would run; changes nothing. Raises as it does."""
+    known = [migration for package in packages for migration in migrations_of(package)]
+    applied = await database.read(_applied)
+    _refuse_unknown(applied, known)
+    return [m for m in known if (m.package, m.number) not in applied]
 
 
 def _applied(tx: Transaction) -> dict[tuple[str, int], str]:
