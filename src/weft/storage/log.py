@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from weft.storage import events
 from weft.storage.database import Database, Transaction
@@ -77,7 +77,7 @@ class Log:
         return key in self._waiting
 
     @property
-    def waiting(self) -> Iterable[object]:
+    def waiting(self) -> Collection[object]:
         """The keys that somebody waits for."""
         return self._waiting.keys()
 

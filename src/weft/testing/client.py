@@ -136,8 +136,8 @@ class Client:
 
 def _query(values: dict[str, Any]) -> str:
     pairs: list[tuple[str, str]] = []
-    for name, value in values.items():
-        name = {"from_": "from"}.get(name, name)
+    for keyword, value in values.items():
+        name = keyword.rstrip("_")
         for one in value if isinstance(value, list) else [value]:
             if one is None:
                 continue

@@ -63,7 +63,8 @@ class TestServer:
 
     @property
     def server(self) -> Server:
-        assert self._server is not None, "the server is not running"
+        if self._server is None:
+            raise RuntimeError("the server is not running")
         return self._server
 
     def app(self) -> Asgi:

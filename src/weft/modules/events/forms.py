@@ -20,6 +20,7 @@ from weft.rooms.engine import Engine
 from weft.storage import transaction_ids
 from weft.storage.events import StoredEvent
 
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """For whom events are formed."""
@@ -51,7 +52,7 @@ class EventForms:
         """Events, in order. `memberships` has the viewer's membership at each of them, by event id."""
         if bundled:
             await self.load(stored)
-        await self._load_redactions(stored)
+        await self.load_redactions(stored)
         await self.load_transactions(stored, viewer.user_id)
         now_ms = self._engine.outside.now_ms()
         memberships = memberships or {}
@@ -129,7 +130,8 @@ class EventForms:
         """An event inside another one's `unsigned`: of its own relations it may bring an edit only if at hand."""
         return self.bytes_of(stored, viewer, now_ms, with_room_id=True, bundled=stored.event.state_key is None)
 
-    async def _load_redactions(self, stored: Sequence[StoredEvent]) -> None:
+    async def load_redactions(self, stored: Sequence[StoredEvent]) -> None:
+        """Has the redactions of redacted events at hand."""
         wanted = [one.redacted_by for one in stored if one.redacted_by is not None]
         missing = [event_id for event_id in wanted if self._engine.rooms.cached_event(event_id) is None]
         if missing:

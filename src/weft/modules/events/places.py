@@ -23,7 +23,10 @@ LAST = (_MAX, _MAX)
 
 
 class Place(NamedTuple):
-    """Just after the event with this `order`, in this cut. `order` is (depth, position), or `FIRST` or `LAST`."""
+    """Just before the event with this `order`, in this cut. `order` is (depth, position), or `FIRST` or `LAST`.
+
+    Backwards from here come the events below `order`, forwards those from it on.
+    """
 
     order: tuple[int, int]
     cut: Vector | None = None
@@ -35,6 +38,11 @@ class Place(NamedTuple):
             return spell_cut(self.cut)
         cut = f"-{self.cut.spell()}" if self.cut is not None else ""
         return f"t{depth + 1}-{position}{cut}"
+
+
+def after(order: tuple[int, int], cut: Vector | None = None) -> Place:
+    """The place just after an event."""
+    return Place((order[0], order[1] + 1), cut)
 
 
 def spell_cut(cut: Vector) -> str:

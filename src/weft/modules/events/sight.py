@@ -125,15 +125,17 @@ class Sight:
         wanted = {one.snapshot for one in stored if one.snapshot is not None}
         states = await self._engine.database.read(_states_at, wanted, [_VISIBILITY, member])
         event_ids = {event_id for state in states.values() for event_id in state.values()}
-        replaced = {one.replaces for one in stored if one.replaces and one.event.state_key is not None}
-        known = await self._engine.rooms.events(event_ids | replaced)
+        before_ids = {one.replaces for one in stored if one.replaces and one.event.state_key is not None}
+        known = await self._engine.rooms.events(event_ids | before_ids)
         spans = await self.spans(room, user_id)
         seen: list[Seen] = []
         for one in stored:
             state = states.get(one.snapshot) if one.snapshot is not None else None
             if state is None:
                 continue
-            after = _At(_visibility(known.get(state.get(_VISIBILITY, ""))), _membership(known.get(state.get(member, ""))))
+            after = _At(
+                _visibility(known.get(state.get(_VISIBILITY, ""))), _membership(known.get(state.get(member, "")))
+            )
             before = after
             if one.event.state_key is not None and one.event.key in (_VISIBILITY, member):
                 replaced = known.get(one.replaces or "")

@@ -1,4 +1,7 @@
-"""Which rooms a user is in, was in, is invited to or knocked at: in memory for those who are here, kept up by the log."""
+"""Which rooms a user is in, was in, is invited to or knocked at.
+
+In memory for those who are here, and kept up to date by the log.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,244 @@
+"""Answers `/sync`: decides what concerns the user, waits if there is nothing, and puts the sections together.
+
+An answer holds all that is in the log between two vectors: what the client's token says it has, and this process's
+head at the time of asking. What it costs grows with what happened in between to the user's rooms, and not with how
+many rooms there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from weft.http.call import Requester
+from weft.modules.events import EventForms, Sight, Viewer
+from weft.modules.events.places import parse_cut, spell_cut
+from weft.modules.events.user_rooms import Seat, UserRooms
+from weft.modules.module import SyncPart
+from weft.modules.sync.answer import Answer, Window, event_list
+from weft.modules.sync.joined_room import JoinedRooms
+from weft.modules.sync.left_room import LeftRooms
+from weft.modules.sync.room_state import RoomStates
+from weft.modules.sync.timeline import Timelines
+from weft.protocol.api.client.sync import SyncRequest
+from weft.protocol.filters import Filter, parse_filter
+from weft.rooms.engine import Engine
+from weft.rooms.room import Room
+from weft.storage.events import StoredEvent
+from weft.storage.positions import Entry, Vector
+
+_MAX_WAIT_MS = 10 * 60 * 1000
+_EVERYTHING = parse_filter({})
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What sync asks of other modules."""
+
+    #: A user's filter, by id or as JSON text.
+    filter_of: Callable[[str, str], Awaitable[Filter]]
+    ignored_users: Callable[[str], Awaitable[Collection[str]]]
+    #: The stripped state for somebody who is invited to, or has knocked at, a room.
+    stripped_state: Callable[[Room, str], Awaitable[Sequence[bytes]]]
+    #: Called with user, device and the presence that the client reports.
+    seen: Callable[[Requester, str], Awaitable[None]]
+
+
+class SyncService:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        user_rooms: UserRooms,
+        sight: Sight,
+        forms: EventForms,
+        parts: Sequence[SyncPart],
+        around: Surroundings,
+    ) -> None:
+        self._engine = engine
+        self._user_rooms = user_rooms
+        self._parts = parts
+        self._part_of_kind: dict[str, list[SyncPart]] = {}
+        for part in parts:
+            for kind in part.kinds:
+                self._part_of_kind.setdefault(kind, []).append(part)
+        self._around = around
+        timelines, states = Timelines(engine, sight), RoomStates(engine)
+        self._joined = JoinedRooms(engine, sight, forms, timelines, states)
+        self._left = LeftRooms(engine, sight, forms, timelines, states)
+
+    async def sync(self, requester: Requester, args: SyncRequest) -> bytes:
+        """One answer, as JSON. Waits up to `timeout` while there is nothing to tell."""
+        since = parse_cut(args.since) if args.since else None
+        if since is not None:
+            await self._engine.log.catch_up(since)
+        filter_ = await self._around.filter_of(requester.user_id, args.filter) if args.filter else _EVERYTHING
+        await self._around.seen(requester, args.set_presence)
+        wait_ms = min(args.timeout, _MAX_WAIT_MS) if since is not None and not args.full_state else 0
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_ms / 1000
+        while True:
+            upto = self._engine.log.head
+            answer = await self._answer(requester, args, filter_, since, upto)
+            if answer is not None:
+                return answer
+            remaining = deadline - loop.time()
+            if remaining <= 0:
+                return b'{"next_batch":"%s"}' % spell_cut(upto).encode()
+            if self._engine.log.head == upto:
+                await self._engine.log.wait(requester.user_id, remaining)
+
+    async def _answer(
+        self, requester: Requester, args: SyncRequest, filter_: Filter, since: Vector | None, upto: Vector
+    ) -> bytes | None:
+        """The answer, or None where there is nothing to tell."""
+        seats = await self._user_rooms.of(requester.user_id)
+        entries = self._engine.log.since(since) if since is not None and not args.full_state else None
+        whole = since is None or args.full_state
+        if entries is not None:
+            entries = [e for e in entries if e.position in upto and self._concerns(e, requester.user_id, seats)]
+            if not entries:
+                return None
+        # What is in memory moves on while this waits for something; the answer is about this moment.
+        seats = dict(seats)
+        answer = Answer(requester, Window(since, upto, entries), filter_, seats)
+        await self._rooms(answer, args, seats, entries, whole)
+        await self._contribute(answer, entries)
+        return None if answer.is_empty and not whole else answer.json()
+
+    # -- what concerns whom
+
+    def _concerns(self, entry: Entry, user_id: str, seats: dict[str, Seat]) -> bool:
+        for part in self._part_of_kind.get(entry.kind, ()):
+            chosen = part.wakes(entry)
+            if chosen is not None:
+                return user_id in chosen
+        if entry.room is None:
+            return entry.user_id == user_id
+        stored = entry.payload
+        if isinstance(stored, StoredEvent) and entry.kind == "event" and stored.event.state_key == user_id:
+            return True
+        room_id = self._engine.rooms.room_id_now(entry.room)
+        seat = seats.get(room_id) if room_id is not None else None
+        if seat is None:
+            return room_id is None
+        return seat.membership == "join"
+
+    def wake(self, entries: Sequence[Entry]) -> None:
+        """Wakes the waiting users whom committed entries concern."""
+        log = self._engine.log
+        if not log.waiting:
+            return
+        for entry in entries:
+            chosen: Iterable[object] | None = None
+            for part in self._part_of_kind.get(entry.kind, ()):
+                chosen = part.wakes(entry)
+            if chosen is None:
+                chosen = self._ordinarily_concerned(entry)
+            log.wake(chosen)
+
+    def _ordinarily_concerned(self, entry: Entry) -> Iterable[object]:
+        if entry.room is None:
+            return (entry.user_id,) if entry.user_id is not None else ()
+        room_id = self._engine.rooms.room_id_now(entry.room)
+        room = self._engine.rooms.cached(room_id) if room_id is not None else None
+        waiting = self._engine.log.waiting
+        if room is None:
+            return list(waiting)
+        stored = entry.payload
+        about = stored.event.state_key if isinstance(stored, StoredEvent) else None
+        if len(room.joined_local) <= len(waiting):
+            concerned: list[object] = list(room.joined_local)
+        else:
+            concerned = [key for key in waiting if key in room.joined_local]
+        if about is not None:
+            concerned.append(about)
+        return concerned
+
+    # -- the sections
+
+    async def _rooms(
+        self,
+        answer: Answer,
+        args: SyncRequest,
+        seats: dict[str, Seat],
+        entries: Sequence[Entry] | None,
+        whole: bool,
+    ) -> None:
+        ignored = await self._around.ignored_users(answer.user_id)
+        viewer = Viewer(answer.user_id, answer.requester.device_id)
+        new = self._new_events(entries)
+        await self._joined.add(
+            answer,
+            viewer,
+            new=new,
+            resolved={e.room for e in entries or () if e.kind == "resolution" and e.room is not None},
+            ignored=ignored,
+            full_state=args.full_state,
+            state_name=state_name(args),
+        )
+        changed = self._changed_seats(answer, seats, new, whole)
+        for room_id, seat in changed.items():
+            if not answer.filter.wants_room(room_id):
+                continue
+            if seat.membership in ("invite", "knock"):
+                await self._add_outside(answer, room_id, seat, ignored)
+            elif seat.membership in ("leave", "ban") and not seat.forgotten:
+                await self._left.add(
+                    answer, viewer, room_id, seat, new=new, ignored=ignored, state_name=state_name(args)
+                )
+
+    def _new_events(self, entries: Sequence[Entry] | None) -> dict[int, list[StoredEvent]] | None:
+        if entries is None:
+            return None
+        new: dict[int, list[StoredEvent]] = {}
+        for entry in entries:
+            if entry.kind == "event" and entry.room is not None and isinstance(entry.payload, StoredEvent):
+                new.setdefault(entry.room, []).append(entry.payload)
+        return new
+
+    def _changed_seats(
+        self, answer: Answer, seats: dict[str, Seat], new: dict[int, list[StoredEvent]] | None, whole: bool
+    ) -> dict[str, Seat]:
+        """The rooms that the user is not in and has to hear of."""
+        if new is not None:
+            touched = {events[0].event.room_id for events in new.values()}
+            return {
+                room_id: seats[room_id]
+                for room_id in touched
+                if room_id in seats and seats[room_id].membership != "join"
+            }
+        return {
+            room_id: seat
+            for room_id, seat in seats.items()
+            if seat.membership != "join"
+            and (
+                (answer.since is not None and seat.position not in answer.since)
+                or (whole and (seat.membership in ("invite", "knock") or answer.filter.include_leave))
+            )
+        }
+
+    async def _add_outside(self, answer: Answer, room_id: str, seat: Seat, ignored: Collection[str]) -> None:
+        room = await self._engine.rooms.get(room_id)
+        member = await self._engine.rooms.event(seat.event_id)
+        if member is None or (seat.membership == "invite" and member.event.sender in ignored):
+            return
+        state = event_list(list(await self._around.stripped_state(room, answer.user_id)))
+        if seat.membership == "invite":
+            answer.invite[room_id] = b'{"invite_state":%s}' % state
+        else:
+            answer.knock[room_id] = b'{"knock_state":%s}' % state
+
+    async def _contribute(self, answer: Answer, entries: Sequence[Entry] | None) -> None:
+        kinds = None if entries is None else {entry.kind for entry in entries}
+        for part in self._parts:
+            if kinds is None or answer.newly_joined or not part.kinds.isdisjoint(kinds):
+                await part.contribute(answer)
+
+
+def state_name(args: SyncRequest) -> str:
+    """Which member of a room's section tells its state."""
+    if args.use_state_after:
+        return "state_after"
+    return "org.matrix.msc4222.state_after" if args.unstable_use_state_after else "state"

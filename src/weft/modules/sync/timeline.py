@@ -1,0 +1,100 @@
+"""Which events of a room a client is told: the newest ones that it does not have and may see."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from weft.modules.events import Sight
+from weft.modules.events.places import LAST, Place
+from weft.modules.events.sight import Seen
+from weft.protocol.filters import EventFilter
+from weft.rooms.engine import Engine
+from weft.rooms.room import Room
+from weft.storage import events
+from weft.storage.events import StoredEvent
+from weft.storage.positions import Vector
+
+DEFAULT_LIMIT = 10
+MAX_LIMIT = 500
+#: How many events are looked at for one answer, of which a filter may let few through.
+_MAX_LOOKED_AT = 1_000
+
+
+@dataclass(slots=True)
+class Timeline:
+    """`events` oldest first; `limited` if there are more between what the client has and the first of them."""
+
+    events: list[Seen]
+    limited: bool
+    #: From where `/messages` goes on.
+    prev_batch: Place
+
+
+class Timelines:
+    def __init__(self, engine: Engine, sight: Sight) -> None:
+        self._engine = engine
+        self._sight = sight
+
+    async def of(
+        self,
+        room: Room,
+        user_id: str,
+        *,
+        new: Sequence[StoredEvent] | None,
+        since: Vector | None,
+        upto: Vector,
+        event_filter: EventFilter,
+        ignored: Collection[str],
+        until: tuple[int, int] = LAST,
+    ) -> Timeline:
+        """The newest events beyond `since` and within `upto`; `new` are all of those, where they are at hand.
+
+        `until` is the place at which the user's sight of the room ends.
+        """
+        limit = event_filter.limit(DEFAULT_LIMIT, MAX_LIMIT)
+        if new is None:
+            candidates, complete = await self._newest(room, since, upto, limit, event_filter, until)
+        else:
+            candidates, complete = sorted(new, key=lambda stored: stored.order), True
+            candidates = [stored for stored in candidates if stored.order <= until]
+        if not event_filter.passes_everything:
+            candidates = [stored for stored in candidates if wants(event_filter, stored, room.id)]
+        seen = await self._sight.of(room, user_id, candidates, ignored)
+        limited = len(seen) > limit or not complete
+        if len(seen) > limit:
+            seen = seen[-limit:]
+        order = seen[0].stored.order if seen else (until if new is None else LAST)
+        return Timeline(seen, limited, Place(order, upto))
+
+    async def _newest(
+        self,
+        room: Room,
+        since: Vector | None,
+        upto: Vector,
+        limit: int,
+        event_filter: EventFilter,
+        until: tuple[int, int],
+    ) -> tuple[list[StoredEvent], bool]:
+        """The newest events, oldest first, a few more than asked for; and whether there are no others."""
+        enough = limit + 1 if event_filter.passes_everything else _MAX_LOOKED_AT
+        memory = [s for s in room.timeline if s.position in upto and s.order <= until]
+        reaches_back = room.timeline_whole
+        if since is not None:
+            beyond_since = [s for s in memory if s.position not in since]
+            reaches_back = reaches_back or len(beyond_since) < len(memory)
+            memory = beyond_since
+        if reaches_back or len(memory) >= enough:
+            return memory[-enough:], reaches_back and len(memory) <= enough
+        found = await self._engine.database.read(
+            events.arrivals, room.number, since or Vector(), upto, enough, below=until
+        )
+        return found[::-1], len(found) < enough
+
+
+def wants(event_filter: EventFilter, stored: StoredEvent, room_id: str) -> bool:
+    """Whether a filter lets an event through."""
+    event = stored.event
+    return event_filter.wants_room(room_id) and event_filter.wants(
+        event.type, event.sender, has_url="url" in event.content
+    )
