@@ -99,7 +99,7 @@ def decode(
     return fields(decoder.decode(named, query, headers, body))
 
 
-PAGE = {"start": None, "limit": 10, "full": False, "via": [], "dir": "b", "other": None}
+PAGE: dict[str, Any] = {"start": None, "limit": 10, "full": False, "via": [], "dir": "b", "other": None}
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_path_and_whole_body() -> None:
 
 
 def test_path_query_and_keys() -> None:
-    ban = {"paths": ("/rooms/{roomId}/ban",), "values": ("!r:x",)}
+    ban: dict[str, Any] = {"paths": ("/rooms/{roomId}/ban",), "values": ("!r:x",)}
     assert decode(Ban, query=b"silent=true&via=a", body=b'{"user_id": "@u:x", "room_id": 5}', **ban) == {
         "room_id": "!r:x",
         "user_id": "@u:x",

@@ -167,9 +167,13 @@ async def test_one_order() -> None:
     async def catch_up() -> None:
         steps.append("catch up")
 
+    def handler(call: Call[Any]) -> Empty:
+        steps.append("handler")
+        return Empty()
+
     login = endpoint(Login, method="POST", auth=Auth.TOKEN, rate_limit="login")
     made = app(
-        answers(login, lambda call: steps.append("handler") or Empty()),
+        answers(login, handler),
         authenticator=Noting(),
         limiter=Counting({"login": Rate(0.001, 2)}),
         before_handler=catch_up,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from weft.http.limits import UNLIMITED, Limiter, Rate
 
 
-def limiter(per_second: float = 1.0, burst: int = 3, **more: int) -> Limiter:
-    return Limiter({"test": Rate(per_second, burst), "free": None}, **more)
+def limiter(per_second: float = 1.0, burst: int = 3, max_keys: int = 1000) -> Limiter:
+    return Limiter({"test": Rate(per_second, burst), "free": None}, max_keys=max_keys)
 
 
 def test_a_burst_then_one_after_another() -> None:
