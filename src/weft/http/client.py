@@ -14,6 +14,7 @@ https://spec.matrix.org/v1.19/server-server-api/#tls
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import time
@@ -45,6 +46,7 @@ MAX_PER_HOST: Final = 16
 #: The longest wait that another server may ask of us, in milliseconds.
 MAX_RETRY_AFTER_MS: Final = 3_600_000
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+_VISIBLE: Final = re.compile(r"[!-~]+")
 
 
 class AddressDenied(Unreachable):
@@ -272,14 +274,23 @@ async def _chunks(response: aiohttp.ClientResponse, max_bytes: int) -> AsyncIter
 
 
 def _parsed(url: str) -> URL:
+    """A URL that may come from anybody. Sent as it is, so it must hold nothing that could end the request's line."""
+    if not _VISIBLE.fullmatch(url):
+        raise PeerError("not a URL: it holds spaces, control characters or letters that are not encoded")
     try:
         parsed = URL(url, encoded=True)
-        parsed.origin()
+        origin = parsed.origin()
+        usable = origin.port is not None and _is_host(origin.raw_host or "")
     except ValueError as error:
         raise PeerError(f"not a URL: {error}") from error
-    if parsed.scheme not in ("http", "https"):
-        raise PeerError(f"not an HTTP URL: {parsed.scheme}")
+    if not usable or parsed.scheme not in ("http", "https") or parsed.user is not None:
+        raise PeerError("not an HTTP URL, or one that holds credentials")
     return parsed
+
+
+def _is_host(host: str) -> bool:
+    """Whether a resolver can be asked: the labels of a name have limits that it would trip over."""
+    return len(host) <= 253 and all(0 < len(label) < 64 for label in host.removesuffix(".").split("."))
 
 
 def _redirected(source: URL, location: str) -> URL:
