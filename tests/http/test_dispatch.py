@@ -528,3 +528,41 @@ async def test_a_stream_ends_with_its_client(hung_up: asyncio.Event) -> None:
     await asyncio.wait_for(task, 5)
     assert closed == ["closed"]
     assert 1 < len(sent) < 100
+
+
+async def broken(error: Exception) -> AsyncIterator[bytes]:
+    yield b"half"
+    raise error
+
+
+@pytest.mark.parametrize("error", [OSError("disk"), RuntimeError("secret")])
+async def test_a_stream_that_breaks_is_cut_off_and_logged(error: Exception) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, object]:
+        await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/test", "query_string": b"", "headers": []}
+    with capture_logs() as logs:
+        await returns(Stream(chunks=broken(error), length=8))(scope, receive, send)
+    assert [message.get("body") for message in sent] == [None, b"half"]
+    assert [line["exc_info"].__cause__ for line in logs] == [error]
+
+
+@pytest.mark.parametrize("answer", [Empty(), Stream(chunks=pieces([]))])
+async def test_a_server_that_tells_by_an_error_that_nobody_is_there(answer: object) -> None:
+    async def receive() -> dict[str, object]:
+        await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        raise BrokenPipeError
+
+    scope = {"type": "http", "method": "GET", "path": "/test", "query_string": b"", "headers": []}
+    with capture_logs() as logs:
+        await returns(answer)(scope, receive, send)
+    assert logs == []

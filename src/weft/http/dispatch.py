@@ -29,7 +29,7 @@ from weft.http.disconnect import Polls
 from weft.http.errors import ClientGone, internal_error, render
 from weft.http.limits import UNLIMITED, Limiter
 from weft.http.metrics import Metrics, Observed
-from weft.http.respond import encode, send_answer, send_stream
+from weft.http.respond import StreamBroken, encode, send_answer, send_stream
 from weft.http.router import Router
 from weft.protocol.api.endpoint import Auth
 from weft.protocol.errors import LimitExceeded
@@ -82,7 +82,7 @@ class Dispatcher:
             self._router.add(endpoint.method, path, (plan, plan.decoder.path_names(path)))
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request of ASGI type `http`. Raises nothing but cancellation and what `send` raises."""
+        """Answers one request of ASGI type `http`. Raises nothing but cancellation."""
         started = time.perf_counter()
         request = _Request(scope, next(self._request_ids), self._unmatched)
         REQUEST_ID.set(request.id)
@@ -95,8 +95,11 @@ class Dispatcher:
             else:
                 await send_answer(answer, request.method, send)
             status = answer.status
-        except ClientGone:
-            pass
+        except (ClientGone, OSError):
+            pass  # nobody is there; some servers say so by an OSError from `send`
+        except StreamBroken as broken:
+            status = 500
+            self._fault(request, broken)
         finally:
             self._observe(request, status, time.perf_counter() - started)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Final
 
 import msgspec
@@ -45,6 +46,10 @@ async def send_answer(answer: Answer, method: str, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
 
 
+class StreamBroken(Exception):
+    """The pieces ended with an error (its cause); what was sent is cut off, so that nobody takes it for the whole."""
+
+
 async def send_stream(stream: Stream, method: str, receive: Receive, send: Send) -> None:
     """Sends it piece by piece. Raises `ClientGone` if nobody takes a piece in time or the client hangs up."""
     try:
@@ -63,7 +68,15 @@ async def _send_stream(stream: Stream, method: str, send: Send) -> None:
         headers.append((b"content-length", b"%d" % stream.length))
     await send({"type": "http.response.start", "status": stream.status, "headers": headers})
     if method != "HEAD":
-        async for chunk in stream.chunks:
+        async for chunk in _pieces(stream):
             async with asyncio.timeout(SEND_TIMEOUT):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _pieces(stream: Stream) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in stream.chunks:
+            yield chunk
+    except Exception as error:
+        raise StreamBroken from error
