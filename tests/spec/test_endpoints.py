@@ -61,6 +61,7 @@ NOT_IN_OPENAPI = {
     "getAuthFallback": "Client-Server API, 'Fallback' of user-interactive authentication",
     "postAuthFallback": "Client-Server API, 'Fallback' of user-interactive authentication",
     "getLoginFallback": "Client-Server API, 'Login Fallback'",
+    "getReports": "Weft's own",
     "getRegistrationNonce": "Synapse's administration API",
     "sharedSecretRegister": "Synapse's administration API",
 }

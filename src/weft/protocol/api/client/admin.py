@@ -1,17 +1,17 @@
-"""Administrators' endpoints: who somebody is, suspension, locking; and the one by which tools make accounts.
+"""Administrators' endpoints: who somebody is, suspension, locking, reports; and the one by which tools make accounts.
 
 https://spec.matrix.org/v1.19/client-server-api/#server-administration
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
 from weft.protocol.api.client.registration import Username
-from weft.protocol.api.endpoint import Auth, Empty, Endpoint, Path, Struct, client
-from weft.protocol.api.types import DisplayName, Password, SessionKey, UserId
+from weft.protocol.api.endpoint import Auth, Empty, Endpoint, Path, Query, Struct, client
+from weft.protocol.api.types import Direction, DisplayName, Limit, Password, SessionKey, StreamToken, UserId
 
 
 class UserRequest(Struct):
@@ -57,6 +57,36 @@ class SetAdminLockUserRequest(Struct):
 
 class AdminLockUserResponse(Struct):
     locked: bool
+
+
+class GetReportsRequest(Struct):
+    """`from_` is the `next_batch` of the page before. `dir` `b` begins with the newest report."""
+
+    from_: Query[StreamToken | None] = field(default=None, name="from")
+    limit: Query[Limit] = 50
+    dir: Query[Direction] = "b"
+
+
+class Report(Struct, kw_only=True):
+    """`user_id` is whom it is about: of an event its sender. `received_ts` is milliseconds since 1970."""
+
+    id: int
+    received_ts: int
+    reporter: str
+    about: Literal["event", "room", "user"]
+    room_id: str | None = None
+    event_id: str | None = None
+    user_id: str | None = None
+    reason: str | None = None
+    score: int | None = None
+
+
+class GetReportsResponse(Struct):
+    """`next_batch` is absent on the last page."""
+
+    reports: list[Report]
+    total: int
+    next_batch: str | None = None
 
 
 class GetRegistrationNonceResponse(Struct):
@@ -136,6 +166,16 @@ SET_ADMIN_LOCK_USER = Endpoint(
     auth=Auth.ADMIN,
 )
 
+# Weft's own: the reports that users sent (weft.protocol.api.client.reporting).
+GET_REPORTS = Endpoint(
+    operation_id="getReports",
+    method="GET",
+    paths=("/_weft/admin/v1/reports",),
+    request=GetReportsRequest,
+    response=GetReportsResponse,
+    auth=Auth.ADMIN,
+)
+
 # Not the specification's: Synapse's, whose tools are in use everywhere. The shared secret is the authentication.
 GET_REGISTRATION_NONCE = Endpoint(
     operation_id="getRegistrationNonce",
@@ -163,6 +203,7 @@ ENDPOINTS = (
     SET_ADMIN_SUSPEND_USER,
     GET_ADMIN_LOCK_USER,
     SET_ADMIN_LOCK_USER,
+    GET_REPORTS,
     GET_REGISTRATION_NONCE,
     SHARED_SECRET_REGISTER,
 )

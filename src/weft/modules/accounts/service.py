@@ -1,0 +1,311 @@
+"""Accounts: who has one, how they prove it, and how it ends.
+
+    accounts = AccountsService(engine, settings, devices=devices, ui_auth=ui_auth)
+    await accounts.create("@alice:example.org", "correct horse", admin=None)
+
+`accounts.authenticator` tells the HTTP kit whose a token is; `accounts.sessions` begins and ends logins;
+`accounts.hooks` is where other modules join in when an account begins or ends.
+
+https://spec.matrix.org/v1.19/client-server-api/#account-management
+https://spec.matrix.org/v1.19/client-server-api/#account-moderation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
+
+from weft.http.limits import Limiter, Rate
+from weft.modules.accounts import store, token_store
+from weft.modules.accounts.authenticator import TokenAuthenticator
+from weft.modules.accounts.hooks import Deactivation, Hooks, NewAccount
+from weft.modules.accounts.passwords import Passwords
+from weft.modules.accounts.sessions import Session, Sessions, deactivated, locked
+from weft.modules.accounts.store import Account
+from weft.modules.devices import DevicesService
+from weft.modules.module import Task
+from weft.modules.ui_auth import UiAuthService
+from weft.protocol import ui_auth as protocol_ui_auth
+from weft.protocol.errors import (
+    Forbidden,
+    InvalidParam,
+    InvalidUsername,
+    LimitExceeded,
+    MatrixError,
+    NotFound,
+    UserInUse,
+)
+from weft.protocol.identifiers import domain_of, is_valid_localpart_for_registration, localpart_of, parse_user_id
+from weft.protocol.ui_auth import Attempt, StageFailed, UserIdentifier
+from weft.rooms.engine import Engine
+from weft.settings import Settings
+from weft.storage.database import UniqueViolation, WriteTransaction
+from weft.storage.followers import Follower
+from weft.storage.positions import Entry
+
+#: The row of the rate limits that tries of a password draw on, for each account besides each address.
+_LIMIT: Final = "login"
+
+
+class AccountsService:
+    """`is_reserved` tells which user ids are not for people to register, because an application service has them."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        *,
+        devices: DevicesService,
+        ui_auth: UiAuthService,
+        is_reserved: Callable[[str], bool] = lambda user_id: False,
+    ) -> None:
+        self._engine = engine
+        self._database = engine.database
+        self._now_ms = engine.outside.now_ms
+        self._devices = devices
+        self._is_reserved = is_reserved
+        self._limiter = _tries(settings)
+        self.hooks = Hooks()
+        self.passwords = Passwords(settings.passwords, engine.outside.random_bytes)
+        self.sessions = Sessions(engine, settings.sessions, devices)
+        self.authenticator = TokenAuthenticator(engine, devices)
+        self.tasks = [Task(name="expired login tokens", every_seconds=600, run=self.sessions.prune)]
+        self.followers = [Follower("accounts that ended", {"account"}, self._after)]
+        ui_auth.checkers[protocol_ui_auth.PASSWORD] = self._check_stage
+
+    # -- looking
+
+    async def find(self, user_id: str) -> Account | None:
+        return await self._database.get(store.find, user_id)
+
+    async def active(self, user_id: str) -> Account:
+        """A local account that has not ended.
+
+        Raises `InvalidParam` for an id of another server's and `NotFound` for one that isn't here, or not any more.
+        """
+        parse_user_id(user_id)
+        if not self._engine.is_local(user_id):
+            raise InvalidParam("The user does not belong to this server.")
+        account = await self.find(user_id)
+        if account is None or account.is_deactivated:
+            raise NotFound("There is no such user.")
+        return account
+
+    async def erased_of(self, user_ids: Collection[str]) -> set[str]:
+        """Which of the users wanted what they wrote to be erased when they left."""
+        return await self._database.get(store.erased_of, user_ids)
+
+    # -- making
+
+    def check_name(self, user_id: str) -> None:
+        """Whether a new account may have this id. Raises `InvalidUsername`, or `M_EXCLUSIVE`."""
+        if not self._engine.is_local(user_id):
+            raise InvalidUsername("That is not a domain of this server.")
+        if not is_valid_localpart_for_registration(localpart_of(user_id), domain_of(user_id)):
+            raise InvalidUsername("A user name is made of a-z, 0-9 and the characters . _ = - / +, and not too long.")
+        if self._is_reserved(user_id):
+            raise MatrixError("This user name is reserved for an application service.", errcode="M_EXCLUSIVE")
+
+    async def check_free(self, user_id: str) -> None:
+        """`check_name`, and that nobody has the name or ever had it. Raises `UserInUse` too."""
+        self.check_name(user_id)
+        if await self.find(user_id) is not None:
+            raise _taken()
+
+    async def create(
+        self,
+        user_id: str,
+        password: str | None,
+        *,
+        admin: bool | None = None,
+        display_name: str | None = None,
+        user_type: str | None = None,
+    ) -> str:
+        """Makes an account and returns its id. `admin` None: only if it is the first of this server.
+
+        Raises `InvalidUsername`, `UserInUse`, `M_WEAK_PASSWORD`.
+        """
+        await self.check_free(user_id)
+        await self.make(user_id, password, admin=admin, display_name=display_name, user_type=user_type)
+        return user_id
+
+    async def make(
+        self,
+        user_id: str,
+        password: str | None,
+        *,
+        guest: bool = False,
+        admin: bool | None = None,
+        display_name: str | None = None,
+        user_type: str | None = None,
+        session: Session | None = None,
+        device_name: str | None = None,
+        terms: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Makes an account whose name was checked, and with it the planned session. Raises `UserInUse`.
+
+        `terms`: each document that was accepted, and its version.
+        """
+        hash_ = await self.hashed(password) if password is not None else None
+        now_ms = self._now_ms()
+
+        def work(tx: WriteTransaction) -> None:
+            store.insert(
+                tx, user_id, password=hash_, now_ms=now_ms, is_guest=guest, is_admin=admin, user_type=user_type
+            )
+            store.accept_terms(tx, user_id, terms, now_ms)
+            for created in self.hooks.created:
+                created(tx, NewAccount(user_id, guest, now_ms, display_name))
+            if session is not None:
+                self.sessions.open(tx, session, display_name=device_name)
+
+        try:
+            await self._database.write(work)
+        except UniqueViolation:
+            raise _taken() from None
+
+    async def promote_guest(self, user_id: str, password: str | None, *, session: Session | None) -> None:
+        """Makes a guest's account a full one; the guest's sessions end. Raises `Forbidden` if it is no guest's."""
+        hash_ = await self.hashed(password) if password is not None else None
+
+        def work(tx: WriteTransaction) -> None:
+            if not store.promote_guest(tx, user_id, hash_):
+                raise Forbidden("This is not a guest's account.")
+            self._devices.remove_all(tx, user_id)
+            if session is not None:
+                self.sessions.open(tx, session, display_name=None)
+
+        await self._database.write(work)
+
+    # -- passwords
+
+    async def hashed(self, password: str) -> str:
+        """Raises `M_WEAK_PASSWORD`."""
+        self.passwords.judge(password)
+        return await self.passwords.hash(password)
+
+    async def set_password(
+        self, user_id: str, password: str, *, end_sessions: bool = True, but_device: str | None = None
+    ) -> None:
+        """Sets a password; ends the account's sessions, except perhaps on one device.
+
+        Raises `NotFound` for an account that isn't, or has ended; `M_WEAK_PASSWORD`.
+        """
+        hash_ = await self.hashed(password)
+
+        def work(tx: WriteTransaction) -> None:
+            if not store.set_password(tx, user_id, hash_):
+                raise NotFound("There is no such user.")
+            token_store.drop_login_tokens(tx, user_id)
+            if end_sessions:
+                self._devices.remove_all(tx, user_id, but=but_device)
+
+        await self._database.write(work)
+
+    async def reset_password(self, user_id: str, password: str) -> None:
+        """For administrators: sets a password and ends every session. Raises as `set_password`."""
+        await self.set_password(user_id, password)
+
+    async def by_password(self, name: str, password: str) -> Account:
+        """Who a user id or localpart and a password belong to.
+
+        Raises `Forbidden` if they don't, `M_USER_DEACTIVATED`, `M_USER_LOCKED`, and `LimitExceeded` after many tries.
+        """
+        candidates = self._candidates(name)
+        self._count_try(candidates[-1])
+        account = await self._database.get(store.find_any, candidates)
+        if account is not None and account.is_deactivated:
+            raise deactivated()
+        hash_ = account.password if account is not None else None
+        if not await self.passwords.verify(hash_, password) or account is None or hash_ is None:
+            raise Forbidden("The user name or the password is wrong.")
+        if account.locked:
+            raise locked()
+        return account
+
+    async def refresh_hash(self, account: Account, password: str) -> None:
+        """Hashes a password anew that was verified just now, if the cost of hashing has been changed."""
+        if account.password is not None and self.passwords.is_outdated(account.password):
+            new = await self.passwords.hash(password)
+            await self._database.write(store.replace_password_hash, account.user_id, account.password, new)
+
+    def user_id_of(self, name: str) -> str:
+        """The id that a name at registration means: a localpart of the first domain, or a whole id of any of ours.
+
+        Upper case is folded.
+        """
+        if name.startswith("@") and ":" in name:
+            localpart, _, domain = name[1:].partition(":")
+            return f"@{_folded(localpart)}:{domain}"
+        return f"@{_folded(name)}:{self._default_domain}"
+
+    @property
+    def _default_domain(self) -> str:
+        return next(iter(self._engine.server_names))
+
+    def _candidates(self, name: str) -> list[str]:
+        """Whom a name at login may mean: as it is written, then with upper case folded."""
+        exact = name if name.startswith("@") and ":" in name else f"@{name}:{self._default_domain}"
+        return list(dict.fromkeys([exact, self.user_id_of(name)]))
+
+    def _count_try(self, user_id: str) -> None:
+        wait = self._limiter.allow(_LIMIT, user_id, self._now_ms() / 1000)
+        if wait is not None:
+            raise LimitExceeded(wait, "Too many tries; wait and try again.")
+
+    async def _check_stage(self, attempt: Attempt) -> str:
+        """The stage `m.login.password`: finds out who it is."""
+        given = protocol_ui_auth.read_password(attempt.auth)
+        if not isinstance(given.identifier, UserIdentifier):
+            raise StageFailed("Nobody here is known by such an address.")
+        whose = attempt.session.operation.user_id
+        if whose is not None and whose not in self._candidates(given.identifier.user):
+            raise StageFailed("That is another user.")
+        try:
+            return (await self.by_password(given.identifier.user, given.password)).user_id
+        except Forbidden as error:
+            raise StageFailed(error.message) from None
+
+    # -- moderation
+
+    async def set_suspended(self, user_id: str, suspended: bool) -> None:
+        """https://spec.matrix.org/v1.19/client-server-api/#account-suspension"""
+        await self._database.write(store.set_suspended, user_id, suspended)
+
+    async def set_locked(self, user_id: str, locked: bool) -> None:
+        """https://spec.matrix.org/v1.19/client-server-api/#account-locking"""
+        await self._database.write(store.set_locked, user_id, locked)
+
+    # -- the end
+
+    async def deactivate(self, user_id: str, *, erase: bool) -> None:
+        """Ends an account for good: no login, no session, and its name is never given again."""
+
+        def work(tx: WriteTransaction) -> None:
+            store.deactivate(tx, user_id, erase=erase, now_ms=self._now_ms())
+            token_store.drop_login_tokens(tx, user_id)
+            self._devices.remove_all(tx, user_id)
+            for ended in self.hooks.deactivated:
+                ended(tx, Deactivation(user_id, erase))
+
+        await self._database.write(work)
+
+    async def _after(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if entry.key == store.DEACTIVATED and entry.user_id is not None:
+                for follow_up in self.hooks.after_deactivation:
+                    await follow_up(entry.user_id)
+
+
+def _tries(settings: Settings) -> Limiter:
+    limit = settings.rate_limits.table()[_LIMIT]
+    return Limiter({_LIMIT: Rate(limit.per_second, limit.burst)}, enabled=settings.rate_limits.enabled)
+
+
+def _folded(localpart: str) -> str:
+    """ASCII only: what looks like upper case elsewhere is no legal name in any case."""
+    return "".join(char.lower() if char.isascii() else char for char in localpart)
+
+
+def _taken() -> UserInUse:
+    return UserInUse("This user name is taken.")

@@ -1,0 +1,155 @@
+"""Sessions: a device and the tokens that speak for it.
+
+https://spec.matrix.org/v1.19/client-server-api/#relationship-between-access-tokens-and-devices
+https://spec.matrix.org/v1.19/client-server-api/#refreshing-access-tokens
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from weft.http.call import Requester
+from weft.modules.accounts import store, token_store
+from weft.modules.accounts.store import Account
+from weft.modules.accounts.token_store import NewTokens, hash_of
+from weft.modules.devices import DevicesService
+from weft.modules.devices import store as device_store
+from weft.protocol.errors import Forbidden, MatrixError, UnknownToken
+from weft.rooms.engine import Engine
+from weft.settings import Sessions as SessionSettings
+from weft.storage.database import WriteTransaction
+
+#: What the specification recommends.
+LOGIN_TOKEN_MS: Final = 120_000
+_DEVICE_ID_LENGTH: Final = 10
+
+
+class Session(NamedTuple):
+    """What a client is told of its session. `expires_in_ms`: None for an access token that lasts."""
+
+    user_id: str
+    device_id: str
+    access_token: str
+    refresh_token: str | None
+    expires_in_ms: int | None
+
+
+class Sessions:
+    def __init__(self, engine: Engine, settings: SessionSettings, devices: DevicesService) -> None:
+        self._database = engine.database
+        self._outside = engine.outside
+        self._lifetime_ms = int(settings.access_token_lifetime)
+        self._devices = devices
+        devices.on_deleted.append(token_store.drop_of_devices)
+
+    def plan(self, user_id: str, *, device_id: str | None = None, refreshable: bool = False) -> Session:
+        """The tokens of a session that `open` will begin; a new device is named where none is given."""
+        return Session(
+            user_id,
+            device_id or self._new_device_id(),
+            f"weft_{self._outside.token(40)}",
+            f"wefr_{self._outside.token(40)}" if refreshable else None,
+            self._lifetime_ms if refreshable else None,
+        )
+
+    def open(self, tx: WriteTransaction, session: Session, *, display_name: str | None) -> None:
+        """Begins a planned session. What spoke for the device before is good no longer."""
+        now_ms = self._outside.now_ms()
+        made = device_store.ensure(
+            tx, session.user_id, session.device_id, display_name=display_name or "", now_ms=now_ms
+        )
+        if not made:
+            token_store.drop_of_devices(tx, session.user_id, [session.device_id])
+        token_store.issue(tx, session.user_id, session.device_id, _hashes(session, now_ms), now_ms=now_ms)
+
+    async def begin(self, session: Session, *, display_name: str | None, verified: str | None = None) -> Session:
+        """`open` for an account that has to be active still.
+
+        `verified`: the password's hash by which somebody logs in; if it was changed meanwhile they are refused.
+        """
+
+        def work(tx: WriteTransaction) -> None:
+            account = _active(tx, session.user_id)
+            if verified is not None and account.password != verified:
+                raise Forbidden("The password has just been changed.")
+            self.open(tx, session, display_name=display_name)
+
+        await self._database.write(work)
+        return session
+
+    async def refresh(self, refresh_token: str) -> Session:
+        """A new pair of tokens for the same device. Raises `UnknownToken`, or `M_USER_LOCKED`."""
+        planned = self.plan("", refreshable=True)
+        return await self._database.write(self._refresh, hash_of(refresh_token), planned)
+
+    def _refresh(self, tx: WriteTransaction, hash_: bytes, planned: Session) -> Session:
+        used = token_store.hold_refresh(tx, hash_)
+        if used is None:
+            raise UnknownToken("The refresh token is unknown, or has been used.", extra={"soft_logout": False})
+        _active(tx, used.user_id)
+        if used.parent is not None:
+            token_store.settle(tx, used.user_id, used.refresh_id, used.parent)
+        now_ms = self._outside.now_ms()
+        new = planned._replace(user_id=used.user_id, device_id=used.device_id)
+        token_store.issue(tx, new.user_id, new.device_id, _hashes(new, now_ms), now_ms=now_ms, parent=used.refresh_id)
+        token_store.drop_unused(tx, used.refresh_id)
+        return new
+
+    async def end(self, requester: Requester) -> None:
+        """Logs a device out: it and all its tokens go."""
+        if requester.device_id is not None:
+            await self._devices.delete(requester.user_id, [requester.device_id])
+
+    async def end_all(self, user_id: str) -> None:
+        """Logs all of a user's devices out."""
+        await self._database.write(self._devices.remove_all, user_id)
+
+    async def login_token(self, user_id: str) -> str:
+        """A token that logs one more device in, once, within `LOGIN_TOKEN_MS`."""
+        token = f"wefl_{self._outside.token(40)}"
+        expires_ms = self._outside.now_ms() + LOGIN_TOKEN_MS
+        await self._database.write(token_store.insert_login_token, hash_of(token), user_id, expires_ms)
+        return token
+
+    async def take_login_token(self, token: str) -> str:
+        """Whose a login token is; it is used up by that. Raises `Forbidden`."""
+        now_ms = self._outside.now_ms()
+        user_id = await self._database.write(token_store.take_login_token, hash_of(token), now_ms)
+        if user_id is None:
+            raise Forbidden("The login token is unknown, was used, or has expired.")
+        return user_id
+
+    async def prune(self) -> None:
+        """Removes what has expired."""
+        await self._database.write(token_store.prune_login_tokens, self._outside.now_ms())
+
+    def _new_device_id(self) -> str:
+        return "".join(chr(ord("A") + byte % 26) for byte in self._outside.random_bytes(_DEVICE_ID_LENGTH))
+
+
+def _hashes(session: Session, now_ms: int) -> NewTokens:
+    return NewTokens(
+        hash_of(session.access_token),
+        hash_of(session.refresh_token) if session.refresh_token is not None else None,
+        now_ms + session.expires_in_ms if session.expires_in_ms is not None else None,
+    )
+
+
+def _active(tx: WriteTransaction, user_id: str) -> Account:
+    """In the transaction that begins a session, so that none begins while an account ends."""
+    account = store.find(tx, user_id)
+    if account is None or account.is_deactivated:
+        raise deactivated()
+    if account.locked:
+        raise locked()
+    return account
+
+
+def deactivated() -> MatrixError:
+    return MatrixError("This account has been deactivated.", errcode="M_USER_DEACTIVATED", status=403)
+
+
+def locked() -> MatrixError:
+    return MatrixError(
+        "This account has been locked.", errcode="M_USER_LOCKED", status=401, extra={"soft_logout": True}
+    )

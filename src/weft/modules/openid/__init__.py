@@ -1,0 +1,16 @@
+"""Tokens by which a user proves to a third party who they are.
+
+https://spec.matrix.org/v1.19/client-server-api/#openid
+"""
+
+from __future__ import annotations
+
+from weft.modules.module import Module
+from weft.modules.openid.client_api import OpenIdApi
+from weft.modules.openid.service import OpenIdService
+
+__all__ = ["OpenIdService", "module"]
+
+
+def module(service: OpenIdService) -> Module:
+    return Module(name="openid", routes=OpenIdApi(service).routes(), tasks=service.tasks)

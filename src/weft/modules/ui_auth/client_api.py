@@ -1,0 +1,141 @@
+"""The pages by which a stage, or a whole login, is completed in a browser.
+
+All but the login page work without scripts; a script only tells the app that opened the page that it is done.
+
+https://spec.matrix.org/v1.19/client-server-api/#fallback
+https://spec.matrix.org/v1.19/client-server-api/#login-fallback
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from weft.http.call import Call, Route, route
+from weft.modules.ui_auth.markup import Html, joined, page, part
+from weft.modules.ui_auth.sealing import Kept
+from weft.modules.ui_auth.service import UiAuthService
+from weft.protocol import ui_auth
+from weft.protocol.api.client import fallback as api
+from weft.protocol.api.endpoint import Empty, Raw
+from weft.protocol.errors import InvalidParam, MatrixError
+from weft.protocol.ui_auth import StageFailed
+
+_NO_PROBLEM = Html("")
+_TITLES: Mapping[str, str] = {
+    ui_auth.TERMS: "Terms of this server",
+    ui_auth.DUMMY: "Please confirm",
+    ui_auth.REGISTRATION_TOKEN: "Registration token",
+    ui_auth.PASSWORD: "Confirm that it is you",
+}
+
+
+class FallbackApi:
+    def __init__(self, service: UiAuthService) -> None:
+        self._service = service
+
+    def routes(self) -> list[Route[Any, Any]]:
+        return [
+            route(api.GET_AUTH_FALLBACK, self.show_stage),
+            route(api.POST_AUTH_FALLBACK, self.complete_stage),
+            route(api.GET_LOGIN_FALLBACK, self.show_login),
+        ]
+
+    async def show_stage(self, call: Call[api.GetAuthFallbackRequest]) -> Raw:
+        stage, session_id = call.args.auth, call.args.session
+        kept = await self._service.look(session_id)
+        if kept is None:
+            return _gone()
+        return _done() if stage in kept.session.completed else _stage(kept, stage)
+
+    async def complete_stage(self, call: Call[api.PostAuthFallbackRequest]) -> Raw:
+        form = _form(call.args.form)
+        stage, session_id = call.args.auth, call.args.session or form.get("session", "")
+        kept = await self._service.look(session_id)
+        if kept is None:
+            return _gone()
+        try:
+            _check_terms(kept, stage, form)
+            await self._service.complete(session_id, stage, _auth(stage, form))
+        except StageFailed as failure:
+            return _stage(kept, stage, failure.message, status=401)
+        except MatrixError as error:
+            return _stage(kept, stage, error.message, status=error.status)
+        return _done()
+
+    async def show_login(self, call: Call[Empty]) -> Raw:
+        return page("Log in", part("login"), script="login")
+
+
+def _stage(kept: Kept, stage: str, problem: str = "", *, status: int = 200) -> Raw:
+    """The page of a stage; `problem` says why it is shown again."""
+    message = part("problem", message=problem) if problem else _NO_PROBLEM
+    session = kept.session.session_id
+    if stage not in {each for flow in kept.flows for each in flow}:
+        return _problem("Not asked for", "What you are doing does not ask for this step.", status=404)
+    match stage:
+        case ui_auth.TERMS:
+            content = part("terms", session=session, problem=message, documents=_documents(kept))
+        case ui_auth.PASSWORD:
+            content = part("password", session=session, problem=message, user=kept.session.operation.user_id or "")
+        case ui_auth.REGISTRATION_TOKEN:
+            content = part("registration_token", session=session, problem=message)
+        case ui_auth.DUMMY:
+            content = part("dummy", session=session, problem=message)
+        case _:
+            return _problem("Not possible here", "This step can't be completed in a browser.", status=404)
+    return page(_TITLES[stage], content, status=status)
+
+
+def _documents(kept: Kept) -> Html:
+    """A box to tick for each document, with a link to it in each language."""
+    return joined([part("document", id=id_, links=_links(document)) for id_, document in _policies(kept).items()])
+
+
+def _links(document: Mapping[str, Any]) -> Html:
+    translations = [(language, text) for language, text in document.items() if isinstance(text, dict)]
+    return joined(
+        [part("link", url=_web(text["url"]), language=language, name=text["name"]) for language, text in translations],
+        separator=" · ",
+    )
+
+
+def _web(url: str) -> str:
+    return url if urlsplit(url).scheme in ("http", "https") else ""
+
+
+def _policies(kept: Kept) -> Mapping[str, Any]:
+    policies: Mapping[str, Any] = kept.params.get(ui_auth.TERMS, {}).get("policies", {})
+    return policies
+
+
+def _check_terms(kept: Kept, stage: str, form: Mapping[str, str]) -> None:
+    if stage == ui_auth.TERMS and not set(_policies(kept)) <= set(form.get("accepted", "").split("\n")):
+        raise StageFailed("Please accept each of the documents.")
+
+
+def _auth(stage: str, form: Mapping[str, str]) -> dict[str, Any]:
+    """What a client would have sent."""
+    return {"type": stage, **{key: form[key] for key in ("token", "user", "password") if key in form}}
+
+
+def _form(body: bytes) -> dict[str, str]:
+    """The fields of a form; those that repeat are joined by line breaks."""
+    try:
+        fields = parse_qs(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError:
+        raise InvalidParam("The form can't be read.") from None
+    return {name: "\n".join(values) for name, values in fields.items()}
+
+
+def _done() -> Raw:
+    return page("Thank you", part("done"), script="done")
+
+
+def _gone() -> Raw:
+    return _problem("Begin anew", "This page has expired. Please go back to your app and begin anew.", status=404)
+
+
+def _problem(title: str, message: str, *, status: int) -> Raw:
+    return page(title, part("problem", message=message), status=status)

@@ -1,0 +1,124 @@
+"""User-interactive authentication for every operation that asks for it.
+
+The rules are `weft.protocol.ui_auth`; here sessions are kept (in the database, so that any process may go on with one)
+and stages are checked by those who know how: whoever knows passwords puts a checker under `m.login.password`.
+
+    done = await ui_auth.authorise(call, PASSWORD_ONLY, user_id=call.user_id)   # or the 401 that says what is missing
+
+https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication-api
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from weft.http.call import Call
+from weft.modules.module import Task
+from weft.modules.ui_auth import store
+from weft.modules.ui_auth.sealing import NONCE_SIZE, Kept, kept, name_of, seal, unseal
+from weft.protocol import ui_auth
+from weft.protocol.errors import MatrixError, NotNow, TooLarge
+from weft.protocol.ui_auth import Attempt, Challenge, Checker, Done, Operation, Scheme, StageFailed
+from weft.rooms.engine import Engine
+
+#: How long somebody has to complete the stages of an operation.
+SESSION_MS: Final = 60 * 60 * 1000
+#: What of a request is remembered at most.
+MAX_SEALED: Final = 65_536
+_TRIES: Final = 5
+
+PASSWORD_ONLY: Final = Scheme([[ui_auth.PASSWORD]])
+
+
+class UiAuthService:
+    """`checkers`, by stage: what finds out whether an attempt is good; see `weft.protocol.ui_auth.authenticate`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._database = engine.database
+        self._outside = engine.outside
+        self.checkers: dict[str, Checker] = {}
+        self.tasks = [Task(name="expired authentication sessions", every_seconds=600, run=self.prune)]
+
+    async def authorise(self, call: Call[Any], scheme: Scheme, *, user_id: str | None) -> Done:
+        """Returns once for each consent; what it returns is used up. `user_id`: whose consent it has to be, if known.
+
+        Raises `Challenge` (the 401 that says what is missing) and what `weft.protocol.ui_auth.advance` raises.
+        """
+        operation = Operation(call.endpoint.method, call.raw_path.decode("latin-1"), user_id)
+        for _ in range(_TRIES):
+            outcome = await self._round(scheme, operation, call.raw_json)
+            if isinstance(outcome, Done):
+                return outcome
+            if outcome is not None:
+                raise outcome
+        raise NotNow("others are changing the same session", retry_after_ms=1000)
+
+    async def _round(self, scheme: Scheme, operation: Operation, body: dict[str, Any]) -> Done | Challenge | None:
+        """One look at the session; None if somebody else changed it meanwhile."""
+        session_id = ui_auth.session_id_of(body)
+        found = await self._find(session_id) if session_id is not None else None
+        session = found[0].session if found else None
+        outcome = await ui_auth.authenticate(scheme, operation, body, session, self._outside.token(32), self._check)
+        if isinstance(outcome, Done):
+            if found is None:
+                return outcome
+            if await self._database.write(store.delete, name_of(outcome.session.session_id)):
+                return outcome
+            raise MatrixError("This authentication session has been used.")
+        if outcome.session == session:
+            return outcome
+        saved = await self._save(kept(outcome.session, scheme), found[1] if found else None)
+        return outcome if saved else None
+
+    async def _check(self, attempt: Attempt) -> object:
+        checker = self.checkers.get(attempt.stage)
+        if checker is None:
+            raise StageFailed("This stage can only be completed elsewhere.")
+        return await checker(attempt)
+
+    # -- for pages in a browser
+
+    async def look(self, session_id: str) -> Kept | None:
+        """A session as it stands; None if there is none of this id any more."""
+        found = await self._find(session_id)
+        return found[0] if found else None
+
+    async def complete(self, session_id: str, stage: str, auth: dict[str, Any]) -> None:
+        """Completes a stage outside of the request; once done it stays done.
+
+        Raises `StageFailed` if the attempt was no good, `MatrixError` if there is no such session or it is not the
+        stage's turn.
+        """
+        for _ in range(_TRIES):
+            found = await self._find(session_id)
+            if found is None:
+                raise MatrixError("Unknown authentication session; begin anew.")
+            value, revision = found
+            result = None
+            if stage not in ui_auth.UNCHECKED_STAGES and stage in value.scheme.next_stages([*value.session.completed]):
+                result = await self._check(Attempt(value.session, stage, auth))
+            after = ui_auth.complete_elsewhere(value.scheme, value.session, stage, result)
+            if after == value.session or await self._save(kept(after, value.scheme), revision):
+                return
+        raise NotNow("others are changing the same session", retry_after_ms=1000)
+
+    async def prune(self) -> None:
+        """Removes what has expired."""
+        await self._database.write(store.prune, self._outside.now_ms())
+
+    # -- keeping
+
+    async def _find(self, session_id: str) -> tuple[Kept, int] | None:
+        row = await self._database.get(store.find, name_of(session_id), self._outside.now_ms())
+        value = unseal(row.sealed, session_id) if row else None
+        return (value, row.revision) if row and value else None
+
+    async def _save(self, value: Kept, revision: int | None) -> bool:
+        sealed = seal(value, self._outside.random_bytes(NONCE_SIZE))
+        if len(sealed) > MAX_SEALED:
+            raise TooLarge("The request is too large.")
+        name = name_of(value.session.session_id)
+        if revision is not None:
+            return await self._database.write(store.update, name, revision, sealed)
+        await self._database.write(store.insert, name, sealed, self._outside.now_ms() + SESSION_MS)
+        return True
