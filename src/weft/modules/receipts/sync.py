@@ -33,10 +33,10 @@ class ReceiptsSync:
         return None
 
     async def contribute(self, sync: Sync) -> None:
-        if not sync.wants("room.ephemeral", EVENT_TYPE):
-            return
+        is_wanted = sync.wants("room.ephemeral", EVENT_TYPE)
         if sync.since is None:
-            await self._tell_all(sync, sync.joined)
+            if is_wanted:
+                await self._tell_all(sync, sync.joined)
             return
         rooms: dict[str, list[Receipt]] = {}
         for receipt in await self._changed(sync):
@@ -44,8 +44,12 @@ class ReceiptsSync:
             if room_id in sync.joined and room_id not in sync.newly_joined:
                 rooms.setdefault(room_id, []).append(receipt)
         for room_id, receipts in rooms.items():
-            sync.room(room_id).ephemeral.append(event_of(receipts))
-        if sync.newly_joined:
+            if is_wanted:
+                sync.room(room_id).ephemeral.append(event_of(receipts))
+            elif any(receipt.user_id == sync.user_id for receipt in receipts):
+                # The room appears all the same, for the sake of its unread counts.
+                sync.room(room_id)
+        if sync.newly_joined and is_wanted:
             await self._tell_all(sync, sync.newly_joined)
 
     async def _tell_all(self, sync: Sync, rooms: Iterable[str]) -> None:
