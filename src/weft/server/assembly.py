@@ -1,32 +1,43 @@
-"""Puts the server together: every service is made here, with what it uses, and nowhere else."""
+"""A whole server: opened, started, served, stopped. Its modules are made in `weft.server.modules`."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
+
+import uvloop
 
 from weft.graph.build import Identity
+from weft.http.addresses import ProxyTrust
 from weft.http.app import App
-from weft.http.auth import Authenticator
+from weft.http.call import Route
 from weft.http.limits import Limiter, Rate
+from weft.http.metrics import Metrics
+from weft.http.serve import HttpServer, Listener, Tls
+from weft.modules.accounts import AccountsService
 from weft.modules.module import Module
 from weft.protocol.signatures import SigningKey
 from weft.rooms.engine import Engine, Outside
 from weft.server import signing_keys
 from weft.server.background import Background
+from weft.server.config import database_url
+from weft.server.modules import TABLES, assemble
+from weft.server.observability import configure_logging, metrics_route
+from weft.settings import Listener as ListenerSettings
 from weft.settings import Settings
 from weft.storage.cache import Budget
 from weft.storage.open import open_database
 
-#: The packages that own tables, in the order in which their migrations run.
-TABLES: tuple[str, ...] = ()
-
 #: What of the memory budget goes to the database's own page cache.
 _PAGE_CACHE_SHARE = 0.25
+#: How long requests under way may take to finish when the server stops.
+_GRACE_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -35,10 +46,13 @@ class Server:
 
     settings: Settings
     engine: Engine
-    modules: list[Module]
-    authenticator: Authenticator
-    app: App
+    accounts: AccountsService
     background: Background
+    metrics: Metrics
+    modules: list[Module]
+    #: The Client-Server API, for whoever embeds the server or tests it.
+    app: App
+    _app_of: Callable[[Sequence[Route[Any, Any]], ProxyTrust], App]
 
     async def start(self) -> None:
         for module in self.modules:
@@ -48,16 +62,18 @@ class Server:
         self.background.start(task for module in self.modules for task in module.tasks)
 
     async def stop(self) -> None:
+        self.engine.log.close()
         await self.background.stop()
         await self.engine.stop()
 
-
-@dataclass(slots=True)
-class _Parts:
-    """The modules, and what else the rest needs of them."""
-
-    modules: list[Module]
-    authenticator: Authenticator
+    def app_for(self, listener: Listener) -> App:
+        """The application that answers on a listener: just what its resources name."""
+        routes: list[Route[Any, Any]] = []
+        if "client" in listener.resources:
+            routes.extend(route for module in self.modules for route in module.routes)
+        if "metrics" in listener.resources:
+            routes.append(metrics_route(self.metrics, self.engine.budget))
+        return self._app_of(routes, ProxyTrust(listener.trusted_proxies))
 
 
 async def build(
@@ -81,37 +97,82 @@ async def build(
         {name: Rate(limit.per_second, limit.burst) for name, limit in settings.rate_limits.table().items()},
         enabled=settings.rate_limits.enabled,
     )
-    parts = _assemble(engine, settings, limiter)
-    app = App(
-        [route for module in parts.modules for route in module.routes],
-        authenticator=parts.authenticator,
-        limiter=limiter,
-        before_handler=engine.log.catch_up if database.shared else None,
-    )
+    parts = assemble(engine, settings, limiter)
+    metrics = Metrics()
+
+    def app_of(routes: Sequence[Route[Any, Any]], proxies: ProxyTrust) -> App:
+        return App(
+            routes,
+            authenticator=parts.accounts.authenticator,
+            limiter=limiter,
+            before_handler=engine.log.catch_up if database.shared else None,
+            proxies=proxies,
+            metrics=metrics,
+            access_log=settings.logging.level == "debug",
+        )
+
     return Server(
         settings=settings,
         engine=engine,
-        modules=parts.modules,
-        authenticator=parts.authenticator,
-        app=app,
+        accounts=parts.accounts,
         background=Background(database, engine.name, outside.now_ms),
+        metrics=metrics,
+        modules=parts.all,
+        app=app_of([route for module in parts.all for route in module.routes], ProxyTrust()),
+        _app_of=app_of,
     )
-
-
-def _assemble(engine: Engine, settings: Settings, limiter: Limiter) -> _Parts:
-    raise NotImplementedError
-
-
-def database_url(settings: Settings) -> str:
-    """The database's address, with its password where there is one."""
-    if settings.is_sqlite:
-        return f"sqlite:{settings.sqlite_file}"
-    return settings.database.url
 
 
 def read_keys(settings: Settings) -> dict[str, SigningKey]:
     """The signing keys of this server's domains."""
     return {name: signing_keys.read(settings.signing_key_file(name)) for name in settings.server.names}
+
+
+def run(settings: Settings, *, ready: Callable[[Sequence[str]], None]) -> None:
+    """Serves until SIGINT or SIGTERM. `ready` is given the client listeners' addresses once they answer."""
+    configure_logging(settings.logging)
+    uvloop.run(_serve(settings, ready))
+
+
+async def _serve(settings: Settings, ready: Callable[[Sequence[str]], None]) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_ in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signal_, stopping.set)
+    async with running(settings) as server:
+        listeners = HttpServer(
+            [_listener(one) for one in settings.listeners],
+            server.app_for,
+            grace=_GRACE_SECONDS,
+            before_stop=server.engine.log.close,
+        )
+        await listeners.start()
+        try:
+            ready(_addresses(listeners))
+            await stopping.wait()
+        finally:
+            await listeners.stop()
+
+
+def _listener(settings: ListenerSettings) -> Listener:
+    certificate, key = settings.tls_certificate_file, settings.tls_key_file
+    return Listener(
+        settings.address,
+        settings.port,
+        frozenset(settings.resources),
+        Tls(certificate, key) if certificate is not None and key is not None else None,
+        settings.trusted_proxies,
+    )
+
+
+def _addresses(listeners: HttpServer) -> list[str]:
+    """The client listeners as people type them."""
+    shown: list[str] = []
+    for listener, address, port in listeners.addresses():
+        if "client" in listener.resources:
+            host = f"[{address}]" if ":" in address else address
+            shown.append(f"{'https' if listener.tls else 'http'}://{host}:{port}")
+    return shown
 
 
 @asynccontextmanager
@@ -123,3 +184,10 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         yield server
     finally:
         await asyncio.shield(server.stop())
+
+
+@asynccontextmanager
+async def accounts(settings: Settings) -> AsyncIterator[AccountsService]:
+    """The accounts of the server of these settings, while no listener is open."""
+    async with running(settings) as server:
+        yield server.accounts

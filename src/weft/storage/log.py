@@ -30,6 +30,8 @@ class Log:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.head = Vector()
+        #: Whether the server is about to stop, so that nobody should wait any more.
+        self.closed = False
         self._recent: deque[Entry] = deque(maxlen=_RECENT)
         #: Everything at or below this vector may be missing from `_recent`.
         self._floor = Vector()
@@ -97,6 +99,13 @@ class Log:
                 if not futures:
                     del self._waiting[key]
         return loop.time() < handle.when()
+
+    def close(self) -> None:
+        """Ends all waiting, now and from now on: the server is about to stop."""
+        self.closed = True
+        for futures in list(self._waiting.values()):
+            _wake(futures)
+        self._waiting.clear()
 
     async def wait_for_anything(self) -> None:
         """Waits until the head moves."""

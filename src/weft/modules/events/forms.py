@@ -8,25 +8,29 @@ https://spec.matrix.org/v1.19/client-server-api/#room-event-format
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import orjson
 
 from weft.modules.events.aggregations import Aggregation, Aggregations
+from weft.modules.events.sight import Seen, Sight
 from weft.protocol.client_event import spliced
+from weft.protocol.event import Event
 from weft.rooms.engine import Engine
+from weft.rooms.room import Room
 from weft.storage import transaction_ids
 from weft.storage.events import StoredEvent
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """For whom events are formed."""
+    """For whom events are formed. What users in `ignored` wrote is not bundled."""
 
     user_id: str
     device_id: str | None = None
+    ignored: frozenset[str] = frozenset()
 
 
 class EventForms:
@@ -51,7 +55,7 @@ class EventForms:
     ) -> list[msgspec.Raw]:
         """Events, in order. `memberships` has the viewer's membership at each of them, by event id."""
         if bundled:
-            await self.load(stored)
+            await self.load(stored, viewer.ignored)
         await self.load_redactions(stored)
         await self.load_transactions(stored, viewer.user_id)
         now_ms = self._engine.outside.now_ms()
@@ -70,14 +74,38 @@ class EventForms:
             for one in stored
         ]
 
-    async def load(self, stored: Sequence[StoredEvent]) -> None:
-        """Has what is aggregated with the events at hand."""
+    async def seen(
+        self, room: Room, seen: Sequence[Seen], viewer: Viewer, sight: Sight, *, with_room_id: bool = True
+    ) -> list[bytes]:
+        """Events of one room that the viewer may see, each with all that may be bundled with it."""
+        stored = [one.stored for one in seen]
+        await self.load(stored, viewer.ignored)
+        await self.load_redactions(stored)
+        await self.load_transactions(stored, viewer.user_id)
+        hidden = await self._hidden(room, stored, viewer, sight)
+        now_ms = self._engine.outside.now_ms()
+        return [
+            self.bytes_of(one, viewer, now_ms, membership=membership, with_room_id=with_room_id, hidden=hidden)
+            for one, membership in seen
+        ]
+
+    async def load(self, stored: Sequence[StoredEvent], ignored: Collection[str] = ()) -> None:
+        """Has what is aggregated with the events at hand, for a viewer who ignores some users."""
         rooms: dict[int, list[StoredEvent]] = {}
         for one in stored:
             if one.event.state_key is None:
                 rooms.setdefault(one.room, []).append(one)
         for room, events in rooms.items():
             await self.aggregations.load(room, events)
+            threads = [
+                aggregation.thread
+                for one in events
+                if (aggregation := self.aggregations.now(room, one.event.event_id)[1]) is not None
+                and aggregation.thread is not None
+            ]
+            if threads:
+                await self.aggregations.load_latest(threads, ignored)
+                await self.aggregations.load(room, [one for t in threads if (one := t.latest(ignored)) is not None])
 
     def bytes_of(
         self,
@@ -88,47 +116,108 @@ class EventForms:
         membership: str | None = None,
         with_room_id: bool = False,
         bundled: bool = True,
+        hidden: Collection[str] = (),
     ) -> bytes:
-        """One event, without waiting: what is aggregated is left out where it is not at hand (see `load`)."""
+        """One event, without waiting: what is aggregated is left out where it is not at hand (see `load`).
+
+        `hidden` are ids of events that may not be bundled.
+        """
         event = stored.event
-        parts = [b'{"age":%d' % max(0, now_ms - event.origin_server_ts)]
+        age = max(0, now_ms - event.origin_server_ts)
+        aggregation = (
+            self.aggregations.now(stored.room, event.event_id)[1] if bundled and event.state_key is None else None
+        )
+        own = bool(stored.transactions) and event.sender == viewer.user_id
+        if aggregation is None and not own and stored.replaced is None and stored.redacted_by is None:
+            # What most events are, most of the time.
+            room = b',"room_id":' + orjson.dumps(event.room_id) if with_room_id else b""
+            if membership is None:
+                return b'%s%s,"unsigned":{"age":%d}}' % (stored.client, room, age)
+            return b'%s%s,"unsigned":{"age":%d,"membership":"%s"}}' % (stored.client, room, age, membership.encode())
+        parts = [b'{"age":%d' % age]
         if membership is not None:
             parts.append(b',"membership":"%s"' % membership.encode())
         if stored.replaced is not None:
             parts.append(b"," + stored.replaced)
-        if stored.transactions and viewer.device_id in stored.transactions and event.sender == viewer.user_id:
+        if own and stored.transactions and viewer.device_id in stored.transactions:
             parts.append(b',"transaction_id":' + orjson.dumps(stored.transactions[viewer.device_id]))
         if stored.redacted_by is not None:
             parts.append(b',"redacted_by":' + orjson.dumps(stored.redacted_by))
             redaction = self._engine.rooms.cached_event(stored.redacted_by)
             if redaction is not None:
                 parts.append(b',"redacted_because":' + spliced(redaction.client, None, event.room_id))
-        elif bundled and event.state_key is None:
-            aggregation = self.aggregations.now(stored.room, event.event_id)[1]
-            if aggregation is not None:
-                parts.append(b',"m.relations":' + self._relations(aggregation, viewer, now_ms))
+        if aggregation is not None:
+            relations = self._relations(event, aggregation, viewer, now_ms, hidden)
+            if relations:
+                parts.append(b',"m.relations":{%s}' % b",".join(relations))
         parts.append(b"}")
         return spliced(stored.client, b"".join(parts), event.room_id if with_room_id else None)
 
-    def _relations(self, aggregation: Aggregation, viewer: Viewer, now_ms: int) -> bytes:
+    def _relations(
+        self, root: Event, aggregation: Aggregation, viewer: Viewer, now_ms: int, hidden: Collection[str]
+    ) -> list[bytes]:
         parts: list[bytes] = []
-        if aggregation.edit is not None:
-            parts.append(b'"m.replace":' + self._bundled(aggregation.edit, viewer, now_ms))
-        if aggregation.references:
-            chunk = orjson.dumps({"chunk": [{"event_id": event_id} for event_id in aggregation.references]})
-            parts.append(b'"m.reference":' + chunk)
-        if aggregation.thread is not None:
-            thread = aggregation.thread
-            participated = b"true" if viewer.user_id in thread.participants else b"false"
+        edit = aggregation.edit
+        if edit is not None and edit.event.event_id not in hidden:
+            parts.append(b'"m.replace":' + self._inner(edit, viewer, now_ms))
+        chunk = [
+            {"event_id": reference.event_id}
+            for reference in aggregation.references
+            if reference.sender not in viewer.ignored and reference.event_id not in hidden
+        ]
+        if chunk:
+            parts.append(b'"m.reference":' + orjson.dumps({"chunk": chunk}))
+        thread = aggregation.thread
+        latest = thread.latest(viewer.ignored) if thread is not None else None
+        if thread is not None and latest is not None and latest.event.event_id not in hidden:
+            participated = viewer.user_id == root.sender or viewer.user_id in thread.parts
             parts.append(
                 b'"m.thread":{"latest_event":%s,"count":%d,"current_user_participated":%s}'
-                % (self._bundled(thread.latest, viewer, now_ms), thread.count, participated)
+                % (
+                    self._latest(latest, viewer, now_ms, hidden),
+                    thread.count(viewer.ignored),
+                    b"true" if participated else b"false",
+                )
             )
-        return b"{" + b",".join(parts) + b"}"
+        return parts
 
-    def _bundled(self, stored: StoredEvent, viewer: Viewer, now_ms: int) -> bytes:
-        """An event inside another one's `unsigned`: of its own relations it may bring an edit only if at hand."""
-        return self.bytes_of(stored, viewer, now_ms, with_room_id=True, bundled=stored.event.state_key is None)
+    def _latest(self, latest: StoredEvent, viewer: Viewer, now_ms: int, hidden: Collection[str]) -> bytes:
+        """The newest event of a thread: with its edit, but never with a thread of its own, which could go on for ever."""
+        aggregation = self.aggregations.now(latest.room, latest.event.event_id)[1]
+        edit = aggregation.edit if aggregation is not None else None
+        if edit is None or edit.event.event_id in hidden:
+            return self._inner(latest, viewer, now_ms)
+        unsigned = b'{"age":%d,"m.relations":{"m.replace":%s}}' % (
+            max(0, now_ms - latest.event.origin_server_ts),
+            self._inner(edit, viewer, now_ms),
+        )
+        return spliced(latest.client, unsigned, latest.event.room_id)
+
+    def _inner(self, stored: StoredEvent, viewer: Viewer, now_ms: int) -> bytes:
+        """An event inside another one's `unsigned`."""
+        return self.bytes_of(stored, viewer, now_ms, with_room_id=True, bundled=False)
+
+    async def _hidden(self, room: Room, stored: Sequence[StoredEvent], viewer: Viewer, sight: Sight) -> Collection[str]:
+        """What would be bundled with the events, but is not for the viewer to see."""
+        aggregations = [
+            aggregation
+            for one in stored
+            if (aggregation := self.aggregations.now(one.room, one.event.event_id)[1]) is not None
+        ]
+        if not aggregations or await sight.is_open(room, viewer.user_id):
+            return ()
+        inner: dict[str, StoredEvent] = {}
+        for aggregation in aggregations:
+            latest = aggregation.thread.latest(viewer.ignored) if aggregation.thread is not None else None
+            nested = self.aggregations.now(latest.room, latest.event.event_id)[1] if latest is not None else None
+            for one in (aggregation.edit, latest, nested.edit if nested is not None else None):
+                if one is not None:
+                    inner[one.event.event_id] = one
+        inner |= await self._engine.rooms.events(
+            {r.event_id for a in aggregations for r in a.references} - inner.keys()
+        )
+        visible = {one.stored.event.event_id for one in await sight.of(room, viewer.user_id, list(inner.values()))}
+        return inner.keys() - visible
 
     async def load_redactions(self, stored: Sequence[StoredEvent]) -> None:
         """Has the redactions of redacted events at hand."""

@@ -54,7 +54,11 @@ class Sight:
         if not stored:
             return []
         if await self.is_open(room, user_id):
-            spans = await self.spans(room, user_id)
+            spans = room.spans.get(user_id) or await self.spans(room, user_id)
+            oldest = min(one.event.depth for one in stored)
+            if spans and spans[0].order[0] < oldest:
+                now = spans[0].membership
+                return [Seen(one, now) for one in stored]
             return [Seen(one, membership_at(spans, one.order)) for one in stored]
         return await self._by_state(room, user_id, stored)
 

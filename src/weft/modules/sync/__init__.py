@@ -2,9 +2,9 @@
 
 from weft.modules.module import Module
 from weft.modules.sync.client_api import SyncApi
-from weft.modules.sync.service import SyncService
+from weft.modules.sync.service import Surroundings, SyncService
 
-__all__ = ["SyncService", "module"]
+__all__ = ["Surroundings", "SyncService", "module"]
 
 
 def module(service: SyncService) -> Module:

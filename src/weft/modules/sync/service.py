@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+import orjson
+
 from weft.http.call import Requester
 from weft.modules.events import EventForms, Sight, Viewer
 from weft.modules.events.places import parse_cut, spell_cut
@@ -22,6 +24,7 @@ from weft.modules.sync.left_room import LeftRooms
 from weft.modules.sync.room_state import RoomStates
 from weft.modules.sync.timeline import Timelines
 from weft.protocol.api.client.sync import SyncRequest
+from weft.protocol.client_event import stripped
 from weft.protocol.filters import Filter, parse_filter
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
@@ -39,8 +42,8 @@ class Surroundings:
     #: A user's filter, by id or as JSON text.
     filter_of: Callable[[str, str], Awaitable[Filter]]
     ignored_users: Callable[[str], Awaitable[Collection[str]]]
-    #: The stripped state for somebody who is invited to, or has knocked at, a room.
-    stripped_state: Callable[[Room, str], Awaitable[Sequence[bytes]]]
+    #: The stripped state of a room, for those who are not in it.
+    stripped_state: Callable[[Room], Awaitable[Sequence[bytes]]]
     #: Called with user, device and the presence that the client reports.
     seen: Callable[[Requester, str], Awaitable[None]]
 
@@ -84,7 +87,7 @@ class SyncService:
             if answer is not None:
                 return answer
             remaining = deadline - loop.time()
-            if remaining <= 0:
+            if remaining <= 0 or self._engine.log.closed:
                 return b'{"next_batch":"%s"}' % spell_cut(upto).encode()
             if self._engine.log.head == upto:
                 await self._engine.log.wait(requester.user_id, remaining)
@@ -224,7 +227,8 @@ class SyncService:
         member = await self._engine.rooms.event(seat.event_id)
         if member is None or (seat.membership == "invite" and member.event.sender in ignored):
             return
-        state = event_list(list(await self._around.stripped_state(room, answer.user_id)))
+        outside = await self._around.stripped_state(room)
+        state = event_list([*outside, orjson.dumps(stripped(member.event))])
         if seat.membership == "invite":
             answer.invite[room_id] = b'{"invite_state":%s}' % state
         else:

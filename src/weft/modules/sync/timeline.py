@@ -78,14 +78,18 @@ class Timelines:
     ) -> tuple[list[StoredEvent], bool]:
         """The newest events, oldest first, a few more than asked for; and whether there are no others."""
         enough = limit + 1 if event_filter.passes_everything else _MAX_LOOKED_AT
-        memory = [s for s in room.timeline if s.position in upto and s.order <= until]
+        memory: list[StoredEvent] = []
         reaches_back = room.timeline_whole
-        if since is not None:
-            beyond_since = [s for s in memory if s.position not in since]
-            reaches_back = reaches_back or len(beyond_since) < len(memory)
-            memory = beyond_since
-        if reaches_back or len(memory) >= enough:
-            return memory[-enough:], reaches_back and len(memory) <= enough
+        for stored in reversed(room.timeline):
+            if since is not None and stored.position in since:
+                reaches_back = True
+                break
+            if stored.position in upto and stored.order <= until:
+                memory.append(stored)
+                if len(memory) == enough:
+                    return memory[::-1], False
+        if reaches_back:
+            return memory[::-1], True
         found = await self._engine.database.read(
             events.arrivals, room.number, since or Vector(), upto, enough, below=until
         )
