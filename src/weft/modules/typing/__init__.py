@@ -1,0 +1,19 @@
+"""Who is typing. https://spec.matrix.org/v1.19/client-server-api/#typing-notifications"""
+
+from weft.modules.module import Module, Task
+from weft.modules.typing.client_api import ClientApi
+from weft.modules.typing.service import Typing
+from weft.modules.typing.sync import TypingSync
+from weft.rooms.engine import Engine
+
+__all__ = ["Typing", "module"]
+
+
+def module(engine: Engine, typing: Typing) -> Module:
+    return Module(
+        name="typing",
+        routes=ClientApi(typing).routes(),
+        sync=TypingSync(engine, typing),
+        tasks=(Task(name="typing", every_seconds=1.0, run=typing.end_expired),),
+        appliers=(typing.apply,),
+    )
