@@ -100,6 +100,8 @@ def test_known_path_other_method(method: str, path: str, allow: str) -> None:
 def test_a_parameter_that_is_not_text(value: bytes) -> None:
     with pytest.raises(InvalidParam):
         router().find("GET", b"/v3/profile/" + value)
+    with pytest.raises(InvalidParam):
+        router().find("GET", b"/v3/profile/" + value + b"/displayname")
     with pytest.raises(Unrecognized):
         router().find("GET", b"/v3/nowhere/" + value)
 

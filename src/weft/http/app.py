@@ -16,7 +16,7 @@ from weft.http.access_log import faults
 from weft.http.addresses import NOBODY, ProxyTrust
 from weft.http.asgi import Receive, Scope, Send
 from weft.http.auth import Authenticator, ServerAuthenticator
-from weft.http.call import Route
+from weft.http.call import Requester, Route
 from weft.http.dispatch import Dispatcher
 from weft.http.limits import UNLIMITED, Limiter
 from weft.http.metrics import Metrics
@@ -36,6 +36,7 @@ class App:
     * `limiter`: the table of rates that endpoints name; left out, nothing is limited.
     * `before_handler`: awaited before anything is read of what the server knows, tokens included; a process that
       shares its database catches up there.
+    * `seen`: told of each request that was authenticated: who, from which address, with which user agent.
     * `proxies`: whose `X-Forwarded-For` is believed.
     * `metrics`: may be shared by several applications of one process.
     * `access_log`: one line for each request.
@@ -51,6 +52,7 @@ class App:
         server_authenticator: ServerAuthenticator | None = None,
         limiter: Limiter = UNLIMITED,
         before_handler: Callable[[], Awaitable[None]] | None = None,
+        seen: Callable[[Requester, str, str], None] | None = None,
         proxies: ProxyTrust = NOBODY,
         metrics: Metrics | None = None,
         access_log: bool = False,
@@ -64,6 +66,7 @@ class App:
             server_authenticator=server_authenticator,
             limiter=limiter,
             before_handler=before_handler,
+            seen=seen,
             proxies=proxies,
             metrics=metrics,
             access_log=access_log,

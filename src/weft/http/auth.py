@@ -79,7 +79,7 @@ def rule_for(auth: Auth, method: str) -> Rule:
 
 _WITHOUT_TOKEN: Final = {Auth.NONE, Auth.SERVER}
 _GUESTS: Final = {Auth.OPTIONAL, Auth.GUEST, Auth.GUEST_SUSPENDED, Auth.LOCKED}
-_SUSPENDED: Final = {Auth.SUSPENDED, Auth.GUEST_SUSPENDED, Auth.LOCKED}
+_SUSPENDED: Final = {Auth.OPTIONAL, Auth.SUSPENDED, Auth.GUEST_SUSPENDED, Auth.LOCKED}
 
 
 async def authenticate(

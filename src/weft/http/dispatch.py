@@ -51,6 +51,7 @@ class Dispatcher:
         server_authenticator: ServerAuthenticator | None = None,
         limiter: Limiter = UNLIMITED,
         before_handler: Callable[[], Awaitable[None]] | None = None,
+        seen: Callable[[Requester, str, str], None] | None = None,
         proxies: ProxyTrust = NOBODY,
         metrics: Metrics | None = None,
         access_log: bool = False,
@@ -60,6 +61,7 @@ class Dispatcher:
         self._server_authenticator = server_authenticator
         self._limiter = limiter
         self._before_handler = before_handler
+        self._seen = seen
         self._proxies = proxies
         self._metrics = metrics or Metrics()
         self._access_log = access_log
@@ -126,6 +128,8 @@ class Dispatcher:
         elif plan.rule.reads_token:
             authorization = request.seen.get(b"authorization")
             request.requester = await authenticate(plan.rule, self._authenticator, authorization, request.query)
+            if self._seen is not None and request.requester is not None:
+                self._seen(request.requester, request.ip, _user_agent(request))
         if plan.rate_limit is not None:
             self._limit(plan.rate_limit, request)
         if plan.has_body and not plan.is_signed:
@@ -257,6 +261,10 @@ class _Request:
         self.body = b""
 
 
+def _user_agent(request: _Request) -> str:
+    return request.seen.get(b"user-agent", b"").decode("latin-1")
+
+
 def _call(plan: _Plan, args: Any, request: _Request, receive: Receive) -> Call[Any]:
     return Call(
         plan.endpoint,
@@ -264,7 +272,7 @@ def _call(plan: _Plan, args: Any, request: _Request, receive: Receive) -> Call[A
         requester=request.requester,
         origin=request.origin,
         client_ip=request.ip,
-        user_agent=request.seen.get(b"user-agent", b"").decode("latin-1"),
+        user_agent=_user_agent(request),
         body_bytes=request.body,
         query_string=request.query,
         raw_path=request.path,

@@ -86,10 +86,16 @@ def _segments(raw_path: bytes) -> tuple[list[str], bool]:
         path = raw_path.decode()
     except UnicodeDecodeError:
         return raw_path.decode(errors="replace").split("/"), False
+    segments = path.split("/")
     if "%" not in path:
-        return path.split("/"), "\0" not in path
-    decoded = [percent_decoded(segment) if "%" in segment else segment for segment in path.split("/")]
-    return [segment or "" for segment in decoded], None not in decoded
+        return segments, "\0" not in path
+    valid = True
+    for index, segment in enumerate(segments):
+        if "%" in segment:
+            decoded = percent_decoded(segment)
+            valid = valid and decoded is not None
+            segments[index] = "\ufffd" if decoded is None else decoded
+    return segments, valid and "\0" not in path
 
 
 def _descend(root: _Node[T], segments: list[str], method: str) -> Match[T]:
