@@ -30,7 +30,7 @@ _TRIES = 5
 class Part(NamedTuple):
     """What one user wrote in a thread: how many events, and the place of the newest."""
 
-    count: int
+    total: int
     newest: tuple[int, int]
 
 
@@ -43,7 +43,7 @@ class Thread:
 
     def count(self, ignored: Collection[str] = ()) -> int:
         """How many events it has, without its root and without those of ignored users."""
-        return sum(part.count for sender, part in self.parts.items() if sender not in ignored)
+        return sum(part.total for sender, part in self.parts.items() if sender not in ignored)
 
     def latest_position(self, ignored: Collection[str] = ()) -> int | None:
         """The position of its newest event in graph order."""
@@ -59,7 +59,7 @@ class Thread:
         before = self.parts.get(stored.event.sender, Part(0, (-1, 0)))
         if stored.order <= before.newest:
             return False
-        self.parts[stored.event.sender] = Part(before.count + 1, stored.order)
+        self.parts[stored.event.sender] = Part(before.total + 1, stored.order)
         kept = {part.newest[1] for part in self.parts.values()}
         self.known = {position: one for position, one in self.known.items() if position in kept}
         self.known[stored.position] = stored

@@ -105,7 +105,8 @@ class EventForms:
             ]
             if threads:
                 await self.aggregations.load_latest(threads, ignored)
-                await self.aggregations.load(room, [one for t in threads if (one := t.latest(ignored)) is not None])
+                latest = [thread.latest(ignored) for thread in threads]
+                await self.aggregations.load(room, [one for one in latest if one is not None])
 
     def bytes_of(
         self,
@@ -182,7 +183,7 @@ class EventForms:
         return parts
 
     def _latest(self, latest: StoredEvent, viewer: Viewer, now_ms: int, hidden: Collection[str]) -> bytes:
-        """The newest event of a thread: with its edit, but never with a thread of its own, which could go on for ever."""
+        """The newest event of a thread: with its edit, but not with a thread of its own, which might never end."""
         aggregation = self.aggregations.now(latest.room, latest.event.event_id)[1]
         edit = aggregation.edit if aggregation is not None else None
         if edit is None or edit.event.event_id in hidden:

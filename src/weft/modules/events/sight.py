@@ -72,8 +72,8 @@ class Sight:
         visibility = _visibility(current)
         if current is not None and current.replaces is not None and not await self._was_always_open(current):
             return False
-        joined = room.membership(user_id) == "join"
-        return visibility == "world_readable" or (visibility == "shared" and joined)
+        # Somebody from outside sees only what was said while the room was open to the world: that is looked up.
+        return visibility in _OPEN and room.membership(user_id) == "join"
 
     def is_open_now(self, room: Room, user_id: str) -> bool:
         """As `is_open`, from what is in memory; False may mean that it is not known."""
@@ -91,14 +91,16 @@ class Sight:
         if known is not None:
             return known
         found: list[Span] = []
-        event_id = room.state_id("m.room.member", user_id)
+        newest = event_id = room.state_id("m.room.member", user_id)
         while event_id is not None and len(found) < _MAX_SPANS:
             stored = await self._engine.rooms.event(event_id)
             if stored is None:
                 break
             found.append(Span(stored.order, stored.event.membership or "leave"))
             event_id = stored.replaces
-        room.spans[user_id] = spans = tuple(found)
+        spans = tuple(found)
+        if room.state_id("m.room.member", user_id) == newest:
+            room.spans[user_id] = spans
         return spans
 
     async def joined_at(self, room: Room, user_id: str) -> tuple[int, int] | None:
