@@ -106,6 +106,7 @@ async def build(
             authenticator=parts.accounts.authenticator,
             limiter=limiter,
             before_handler=engine.log.catch_up if database.shared else None,
+            seen=parts.accounts.authenticator.seen,
             proxies=proxies,
             metrics=metrics,
             access_log=settings.logging.level == "debug",

@@ -25,7 +25,9 @@ from weft.modules import (
     room_events,
     room_summary,
     sync,
+    typing,
     ui_auth,
+    unread,
 )
 from weft.modules.module import Module
 from weft.protocol.errors import LimitExceeded
@@ -44,6 +46,7 @@ TABLES = (
     "weft.modules.push_rules",
     "weft.modules.receipts",
     "weft.modules.reporting",
+    "weft.modules.typing",
     "weft.modules.ui_auth",
 )
 
@@ -81,7 +84,11 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
     account_data_ = account_data.AccountData(engine)
     filters_ = filters.Filters(engine)
     push_rules_ = push_rules.PushRules(engine)
+    account_data_.provide("m.push_rules", push_rules_.json)
     receipts_ = receipts.Receipts(engine)
+    typing_ = typing.Typing(engine)
+    unread_ = unread.Unread(engine, push_rules=push_rules_, receipts=receipts_, account_data=account_data_, sight=sight)
+    notifications = unread.Notifications(engine, unread_, user_rooms=user_rooms, forms=forms, sight=sight)
 
     # Rooms.
     directory_ = directory.Directory(engine, settings.rooms)
@@ -91,7 +98,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
     memberships = membership.Memberships(
         engine,
         profile_of=profile_of,
-        account_data_of=account_data_.get,
+        account_data_of=account_data_.content_of,
         resolve=directory_.resolve,
         notices_localpart=settings.server_notices.localpart,
         on_replaced=account_data_.on_room_upgraded,
@@ -131,7 +138,9 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
         room_creation.module(creation, upgrade),
         room_events.module(sending, room_state),
         room_summary.module(summaries),
+        typing.module(engine, typing_),
         ui_auth.module(ui_auth_),
+        unread.module(unread_, notifications),
     ]
     sync_ = sync.SyncService(
         engine,
@@ -143,6 +152,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
             filter_of=filters_.named,
             ignored_users=account_data_.ignored_users,
             stripped_state=stripped_states.of,
+            unread=unread_.counts,
             seen=seen,
         ),
     )

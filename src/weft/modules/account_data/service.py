@@ -74,6 +74,11 @@ class AccountData:
             raise NotFound("There is no such account data.")
         return event[len(_opening(data_type)) : -1]
 
+    async def content_of(self, user_id: str, data_type: str) -> dict[str, Any] | None:
+        """The content of a piece of global data, read; None where there is none."""
+        event = (await self.all(user_id)).places.get(GLOBAL, {}).get(data_type)
+        return _object(event[len(_opening(data_type)) : -1]) if event is not None else None
+
     async def tags(self, user_id: str, room_id: str) -> Tags:
         """The tags of a room, by name."""
         try:

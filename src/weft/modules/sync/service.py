@@ -18,11 +18,12 @@ from weft.modules.events import EventForms, Sight, Viewer
 from weft.modules.events.places import parse_cut, spell_cut
 from weft.modules.events.user_rooms import Seat, UserRooms
 from weft.modules.module import SyncPart
-from weft.modules.sync.answer import Answer, Window, event_list
+from weft.modules.sync.answer import Answer, Window, event_list, json_object
 from weft.modules.sync.joined_room import JoinedRooms
 from weft.modules.sync.left_room import LeftRooms
 from weft.modules.sync.room_state import RoomStates
 from weft.modules.sync.timeline import Timelines
+from weft.modules.unread import Counts
 from weft.protocol.api.client.sync import SyncRequest
 from weft.protocol.client_event import stripped
 from weft.protocol.filters import Filter, parse_filter
@@ -44,6 +45,8 @@ class Surroundings:
     ignored_users: Callable[[str], Awaitable[Collection[str]]]
     #: The stripped state of a room, for those who are not in it.
     stripped_state: Callable[[Room], Awaitable[Sequence[bytes]]]
+    #: What the user has not read in a room that they are in.
+    unread: Callable[[str, Room], Awaitable[Counts]]
     #: Called with user, device and the presence that the client reports.
     seen: Callable[[Requester, str], Awaitable[None]]
 
@@ -108,6 +111,7 @@ class SyncService:
         answer = Answer(requester, Window(since, upto, entries), filter_, seats)
         await self._rooms(answer, args, seats, entries, whole)
         await self._contribute(answer, entries)
+        await self._count_unread(answer)
         return None if answer.is_empty and not whole else answer.json()
 
     # -- what concerns whom
@@ -234,11 +238,26 @@ class SyncService:
         else:
             answer.knock[room_id] = b'{"knock_state":%s}' % state
 
+    async def _count_unread(self, answer: Answer) -> None:
+        for room_id, section in answer.join.items():
+            counts = await self._around.unread(answer.user_id, await self._engine.rooms.get(room_id))
+            if answer.filter.unread_thread_notifications:
+                section.members["unread_notifications"] = _unread_json(counts.notify, counts.highlight)
+                if counts.threads:
+                    threads = {thread: _unread_json(*numbers) for thread, numbers in counts.threads.items()}
+                    section.members["unread_thread_notifications"] = json_object(threads)
+            else:
+                section.members["unread_notifications"] = _unread_json(counts.all_notify, counts.all_highlight)
+
     async def _contribute(self, answer: Answer, entries: Sequence[Entry] | None) -> None:
         kinds = None if entries is None else {entry.kind for entry in entries}
         for part in self._parts:
             if kinds is None or answer.newly_joined or not part.kinds.isdisjoint(kinds):
                 await part.contribute(answer)
+
+
+def _unread_json(notify: int, highlight: int) -> bytes:
+    return b'{"notification_count":%d,"highlight_count":%d}' % (notify, highlight)
 
 
 def state_name(args: SyncRequest) -> str:
