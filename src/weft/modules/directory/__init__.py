@@ -1,0 +1,14 @@
+"""Room aliases, and the directory of published rooms."""
+
+from __future__ import annotations
+
+from weft.modules.directory.client_api import DirectoryApi
+from weft.modules.directory.service import Directory
+from weft.modules.directory.summary import SUMMARY_KEYS, chunk_of, summary_of
+from weft.modules.module import Module
+
+__all__ = ["SUMMARY_KEYS", "Directory", "chunk_of", "module", "summary_of"]
+
+
+def module(directory: Directory) -> Module:
+    return Module(name="directory", routes=DirectoryApi(directory).routes())

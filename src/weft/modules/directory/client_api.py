@@ -1,0 +1,80 @@
+"""The endpoints of aliases and of the public directory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from weft.http.call import Call, Route, route
+from weft.modules.directory.service import Directory
+from weft.modules.directory.store import Wanted
+from weft.protocol.api.client import directory as api
+from weft.protocol.api.endpoint import Empty
+from weft.protocol.errors import InvalidParam, NotFound
+
+
+class DirectoryApi:
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    def routes(self) -> list[Route[Any, Any]]:
+        return [
+            route(api.GET_ROOM_ID_BY_ALIAS, self.get_room_id_by_alias),
+            route(api.SET_ROOM_ALIAS, self.set_room_alias),
+            route(api.DELETE_ROOM_ALIAS, self.delete_room_alias),
+            route(api.GET_LOCAL_ALIASES, self.get_local_aliases),
+            route(api.GET_ROOM_VISIBILITY_ON_DIRECTORY, self.get_visibility),
+            route(api.SET_ROOM_VISIBILITY_ON_DIRECTORY, self.set_visibility),
+            route(api.GET_PUBLIC_ROOMS, self.get_public_rooms),
+            route(api.QUERY_PUBLIC_ROOMS, self.query_public_rooms),
+        ]
+
+    async def get_room_id_by_alias(self, call: Call[api.GetRoomIdByAliasRequest]) -> api.GetRoomIdByAliasResponse:
+        found = await self._directory.alias(call.args.room_alias)
+        servers = await self._directory.servers_of(found.room_id)
+        return api.GetRoomIdByAliasResponse(room_id=found.room_id, servers=servers)
+
+    async def set_room_alias(self, call: Call[api.SetRoomAliasRequest]) -> Empty:
+        await self._directory.add_alias(call.requester, call.args.room_alias, call.args.room_id)
+        return Empty()
+
+    async def delete_room_alias(self, call: Call[api.DeleteRoomAliasRequest]) -> Empty:
+        await self._directory.delete_alias(call.requester, call.args.room_alias)
+        return Empty()
+
+    async def get_local_aliases(self, call: Call[api.GetLocalAliasesRequest]) -> api.GetLocalAliasesResponse:
+        aliases = await self._directory.aliases_of(call.requester, call.args.room_id)
+        return api.GetLocalAliasesResponse(aliases=aliases)
+
+    async def get_visibility(
+        self, call: Call[api.GetRoomVisibilityOnDirectoryRequest]
+    ) -> api.GetRoomVisibilityOnDirectoryResponse:
+        published = await self._directory.is_published(call.args.room_id)
+        return api.GetRoomVisibilityOnDirectoryResponse(visibility="public" if published else "private")
+
+    async def set_visibility(self, call: Call[api.SetRoomVisibilityOnDirectoryRequest]) -> Empty:
+        await self._directory.set_visibility(call.requester, call.args.room_id, call.args.visibility)
+        return Empty()
+
+    async def get_public_rooms(self, call: Call[api.GetPublicRoomsRequest]) -> api.PublicRoomsResponse:
+        args = call.args
+        self._check_server(args.server)
+        return await self._directory.page(Wanted(), limit=args.limit, since=args.since)
+
+    async def query_public_rooms(self, call: Call[api.QueryPublicRoomsRequest]) -> api.PublicRoomsResponse:
+        args = call.args
+        self._check_server(args.server)
+        if args.third_party_instance_id is not None:
+            if args.include_all_networks:
+                raise InvalidParam("third_party_instance_id can't be used with include_all_networks.")
+            # No room of the directory belongs to a third-party network.
+            return api.PublicRoomsResponse(chunk=[], total_room_count_estimate=0)
+        words = args.filter.generic_search_term if args.filter else None
+        wanted = Wanted(
+            words=words.casefold() if words else None,
+            room_types=args.filter.room_types if args.filter else None,
+        )
+        return await self._directory.page(wanted, limit=args.limit, since=args.since)
+
+    def _check_server(self, server: str | None) -> None:
+        if server is not None and not self._directory.is_ours(server):
+            raise NotFound("The directory of that server can't be reached from here.")

@@ -1,0 +1,20 @@
+"""Getting into rooms and out of them; who is in a room; what those see of it who are not."""
+
+from __future__ import annotations
+
+from weft.modules.membership.client_api import MembershipApi
+from weft.modules.membership.members import Members
+from weft.modules.membership.service import Memberships, member_profile
+from weft.modules.membership.stripped_state import StrippedStates
+from weft.modules.membership.viewing import Viewing
+from weft.modules.module import Module
+
+__all__ = ["Members", "Memberships", "StrippedStates", "Viewing", "member_profile", "module"]
+
+
+def module(memberships: Memberships, members: Members, stripped_states: StrippedStates) -> Module:
+    return Module(
+        name="membership",
+        routes=MembershipApi(memberships, members).routes(),
+        appliers=(stripped_states.apply,),
+    )

@@ -1,0 +1,75 @@
+"""What those see of a room's state who are invited to it or knock at it.
+
+Made once for each set of state events and kept, since everybody who is invited gets the same bytes.
+
+https://spec.matrix.org/v1.19/client-server-api/#stripped-state
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import orjson
+
+from weft.protocol.canonical_json import encode_lax
+from weft.protocol.client_event import stripped
+from weft.protocol.event import Event, StateKey
+from weft.rooms.engine import Engine
+from weft.rooms.room import Room
+from weft.storage.events import StoredEvent
+from weft.storage.positions import Entry
+
+#: The create event comes first: it must be there.
+STRIPPED_KEYS: Final[tuple[StateKey, ...]] = (
+    ("m.room.create", ""),
+    ("m.room.join_rules", ""),
+    ("m.room.name", ""),
+    ("m.room.avatar", ""),
+    ("m.room.topic", ""),
+    ("m.room.canonical_alias", ""),
+    ("m.room.encryption", ""),
+)
+
+#: The rooms' ids of those events, and the events' bytes.
+_Kept = tuple[tuple[str, ...], list[bytes]]
+
+
+class StrippedStates:
+    """Gives the stripped state of rooms."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._kept = engine.budget.cache("stripped_states", 0.01, _size)
+
+    async def of(self, room: Room) -> list[bytes]:
+        """The room's stripped state events as JSON. The list is shared: don't change it."""
+        state = room.current.state
+        ids = tuple(event_id for key in STRIPPED_KEYS if (event_id := state.get(key)) is not None)
+        kept: _Kept | None = self._kept.get(room.id)
+        if kept is not None and kept[0] == ids:
+            return kept[1]
+        found = await self._engine.rooms.events(ids)
+        made = [stripped_json(found[event_id].event) for event_id in ids if event_id in found]
+        self._kept.put(room.id, (ids, made))
+        return made
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Forgets what was made of an event that was redacted."""
+        for entry in entries:
+            if entry.kind == "redacted" and isinstance(entry.payload, StoredEvent):
+                self._kept.drop(entry.payload.event.room_id)
+
+
+def stripped_json(event: Event) -> bytes:
+    """A state event in the stripped form."""
+    form = stripped(event)
+    try:
+        return orjson.dumps(form)
+    except TypeError:
+        # Old room versions know integers that are longer than 64 bits.
+        return encode_lax(form)
+
+
+def _size(kept: _Kept) -> int:
+    return 500 + sum(len(one) for one in kept[1])
