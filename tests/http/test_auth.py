@@ -54,7 +54,7 @@ IN = "in"
 #: For each kind of endpoint: what becomes of no token, a wrong one, a user, a guest, a suspended and a locked user.
 POSTS = {
     "none": ("nobody", "nobody", "nobody", "nobody", "nobody", "nobody"),
-    "optional": ("nobody", UNKNOWN, IN, IN, SUSPENDED, LOCKED),
+    "optional": ("nobody", UNKNOWN, IN, IN, IN, LOCKED),
     "token": (MISSING, UNKNOWN, IN, GUEST, SUSPENDED, LOCKED),
     "guest": (MISSING, UNKNOWN, IN, IN, SUSPENDED, LOCKED),
     "suspended": (MISSING, UNKNOWN, IN, GUEST, IN, LOCKED),

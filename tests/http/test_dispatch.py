@@ -192,6 +192,17 @@ async def test_one_order() -> None:
     assert await attempt("POST", "alice", b"x") == (429, asked)
 
 
+async def test_who_is_seen_and_from_where() -> None:
+    seen: list[tuple[str, str, str]] = []
+    made = app(
+        answers(endpoint(auth=Auth.OPTIONAL), lambda call: Empty()),
+        seen=lambda requester, address, agent: seen.append((requester.user_id, address, agent)),
+    )
+    await ask(made, "GET", "/test")
+    await ask(made, "GET", "/test", token="alice", headers=[("User-Agent", "Element")])
+    assert seen == [("@alice:here.test", "192.0.2.1", "Element")]
+
+
 # Limits
 
 

@@ -248,7 +248,7 @@ class _Request:
         self.method: str = scope["method"]
         self.query: bytes = scope["query_string"]
         self.headers: HeaderList = scope["headers"]
-        self.seen = {name: value for name, value in self.headers if name in _WANTED}
+        self.seen: dict[bytes, bytes] = {name: value for name, value in self.headers if name in _WANTED}
         client = scope.get("client")
         self.peer: str = client[0] if client else ""
         #: The path as it came; `path` is without what the application is mounted under.

@@ -43,7 +43,7 @@ class Auth(Enum):
     """Who may call."""
 
     NONE = "anybody"
-    OPTIONAL = "anybody; a token is used when there is one"
+    OPTIONAL = "anybody, a suspended account too; a token is used when there is one"
     TOKEN = "an access token, not a guest's"
     GUEST = "an access token, a guest's too"
     SUSPENDED = "an access token, not a guest's, also while the account is suspended"
