@@ -57,8 +57,8 @@ test-clients: $(VENV)/for-working ## unmodified clients against a running server
 test-fuzz: $(VENV)/for-working ## hostile input to every endpoint
 	$(pytest) tests/fuzz
 
-bench: $(VENV)/for-working ## measures Weft side by side with Synapse; wants a quiet machine
-	$(bin)/python -m benchmarks
+bench: $(VENV)/for-working ## measures Weft side by side with Synapse and writes benchmarks/RESULTS.md; wants a quiet machine (ARGS="--quick")
+	$(bin)/python -m benchmarks $(or $(ARGS),--write)
 
 $(bin)/python:
 	@scripts/make-venv $(VENV)
