@@ -28,8 +28,8 @@ from weft.storage.events import StoredEvent
 
 _ROOM_ID_LETTERS: Final = 18
 
-#: Counts one more use of a named rate by somebody; raises `LimitExceeded`.
-Limit = Callable[[str, Requester], None]
+#: Counts one more use of a named rate by a user; raises `LimitExceeded`.
+Limit = Callable[[str, str], None]
 
 
 class RoomCreation:
@@ -49,8 +49,9 @@ class RoomCreation:
         version = room_version(request.room_version if request.room_version is not None else self._default_version)
         creator = requester.user_id
         invitees = _invitees(request, creator)
-        for _ in invitees:
-            self._limit("invite", requester)
+        if not requester.unlimited:
+            for _ in invitees:
+                self._limit("invite", creator)
         public = request.visibility == "public"
         if public:
             self._directory.check_may_publish(requester)
