@@ -1,30 +1,35 @@
-"""Writes docs/spec-coverage.md: every operation of the specification, and whether Weft has it.
+"""Writes docs/spec-coverage.md: every operation of the specification, whether Weft answers it, and which test shows it.
 
     python scripts/spec_coverage.py            write the page
     python scripts/spec_coverage.py --check    exit with 1 if the page is not what would be written
 
 The operations come from the specification's `endpoints.json` (`WEFT_SPEC` names its folder, else `../shared/spec`
-beside the repository), the state from the endpoints that are declared. `--proof FILE` adds the tests: a JSON object
-from operation to the id of a test that calls it.
+beside the repository), the state from the routes of a server that is put together for it, the tests from
+`tests/spec/proof.json`, which `scripts/spec_proof.py` makes.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from weft.protocol.api import client
 from weft.protocol.api.endpoint import Endpoint
+from weft.testing import TestServer
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "spec-coverage.md"
+PROOF = ROOT / "tests" / "spec" / "proof.json"
 
 #: A route that is there for another operation, while this one's use of it isn't.
 OTHER_USE = {"inviteBy3PID"}
@@ -40,11 +45,36 @@ APIS = {
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Weft:
+    """What there is: endpoints by method and path, which of them are routed, and by which test each is shown."""
+
+    declared: Mapping[tuple[str, str], str]
+    routed: frozenset[str]
+    proof: Mapping[str, str]
+
+    def endpoint(self, row: Row) -> str | None:
+        """The endpoint of an operation, by its own operation id."""
+        return None if row["operationId"] in OTHER_USE else self.declared.get((row["method"], row["path"]))
+
+    def state(self, row: Row) -> str:
+        endpoint = self.endpoint(row)
+        if endpoint is None:
+            return "not yet"
+        return "answered" if endpoint in self.routed else "declared"
+
+    def shown_by(self, row: Row) -> str:
+        test = self.proof.get(self.endpoint(row) or "")
+        if test is None:
+            return ""
+        file, _, name = test.partition("::")
+        return f"[{name.removeprefix('test_').replace('_', ' ')}](../{file})"
+
+
 def main() -> int:
     arguments = _parse()
     rows: list[Row] = json.loads((_spec() / "endpoints.json").read_bytes())
-    proof: dict[str, str] = json.loads(arguments.proof.read_bytes()) if arguments.proof else {}
-    text = page(rows, client.ENDPOINTS, proof)
+    text = page(rows, Weft(_declared(client.ENDPOINTS), asyncio.run(routed()), json.loads(PROOF.read_bytes())))
     if not arguments.check:
         PAGE.write_text(text, encoding="utf-8")
         return 0
@@ -54,45 +84,55 @@ def main() -> int:
     return 1
 
 
-def page(rows: list[Row], endpoints: tuple[Endpoint[Any, Any], ...], proof: Mapping[str, str]) -> str:
+async def routed() -> frozenset[str]:
+    """The operation ids of everything that a server routes."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = TestServer(Path(folder))
+        await server.start()
+        try:
+            modules = server.server.modules
+            return frozenset(route.endpoint.operation_id for module in modules for route in module.routes)
+        finally:
+            await server.stop()
+
+
+def page(rows: list[Row], weft: Weft) -> str:
     """The page's text; ends with a newline."""
-    routes = {(endpoint.method, path) for endpoint in endpoints for path in endpoint.paths}
-    done = {_key(row) for row in rows if (row["method"], row["path"]) in routes and row["operationId"] not in OTHER_USE}
-    return "\n".join(_lines(rows, done, proof)) + "\n"
+    return "\n".join(_lines(rows, weft)) + "\n"
 
 
-def _lines(rows: list[Row], done: set[tuple[str, str]], proof: Mapping[str, str]) -> Iterator[str]:
+def _lines(rows: list[Row], weft: Weft) -> Iterator[str]:
     yield "# What of the specification Weft has"
     yield ""
-    yield f"All {len(rows)} operations of the Matrix specification v1.19. Made by `scripts/spec_coverage.py`."
+    yield f"All {len(rows)} operations of the Matrix specification v1.19. *Answered* is what the server routes; the"
+    yield "test in the last column fails if the operation does not succeed in it. Made by `scripts/spec_coverage.py`."
     yield ""
-    yield "| API | operations | declared |"
+    yield "| API | operations | answered |"
     yield "| --- | ---: | ---: |"
     total = Counter(row["api"] for row in rows)
-    declared = Counter(api for api, _ in done)
+    answered = Counter(row["api"] for row in rows if weft.state(row) == "answered")
     for api, name in APIS.items():
-        yield f"| [{name}](#{name.lower().replace(' ', '-')}) | {total[api]} | {declared[api]} |"
+        yield f"| [{name}](#{name.lower().replace(' ', '-')}) | {total[api]} | {answered[api]} |"
     for api, name in APIS.items():
         yield ""
         yield f"## {name}"
-        yield from _tables([row for row in rows if row["api"] == api], done, proof)
+        yield from _tables([row for row in rows if row["api"] == api], weft)
 
 
-def _tables(rows: list[Row], done: set[tuple[str, str]], proof: Mapping[str, str]) -> Iterator[str]:
+def _tables(rows: list[Row], weft: Weft) -> Iterator[str]:
     for module, group in groupby(sorted(rows, key=_module), key=_module):
         yield ""
         yield f"### {module}"
         yield ""
-        yield "| operation | route | state | proof |" if proof else "| operation | route | state |"
-        yield "| --- | --- | --- | --- |" if proof else "| --- | --- | --- |"
+        yield "| operation | route | state | shown by |"
+        yield "| --- | --- | --- | --- |"
         for row in group:
-            state = "declared" if _key(row) in done else "not yet"
-            cells = [row["operationId"], f"`{row['method']} {row['path']}`", state]
-            yield f"| {' | '.join(cells + ([proof.get(row['operationId'], '')] if proof else []))} |"
+            route = f"`{row['method']} {row['path']}`"
+            yield f"| {row['operationId']} | {route} | {weft.state(row)} | {weft.shown_by(row)} |"
 
 
-def _key(row: Row) -> tuple[str, str]:
-    return row["api"], row["operationId"]
+def _declared(endpoints: tuple[Endpoint[Any, Any], ...]) -> dict[tuple[str, str], str]:
+    return {(endpoint.method, path): endpoint.operation_id for endpoint in endpoints for path in endpoint.paths}
 
 
 def _module(row: Row) -> str:
@@ -108,7 +148,6 @@ def _spec() -> Path:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="only say whether the page is up to date")
-    parser.add_argument("--proof", type=Path, help="JSON: operation to test")
     return parser.parse_args()
 
 

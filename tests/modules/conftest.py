@@ -6,8 +6,10 @@ of the two at random; `WEFT_SEED` chooses the course.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,11 @@ for _endpoint in ENDPOINTS:
     for _path in _endpoint.paths:
         _OPERATIONS.add(_endpoint.method, _path, _endpoint.operation_id)
 
+_succeeded: set[str] = set()
+_shown_by: dict[str, set[str]] = defaultdict(set)
+for _operation, _test in json.loads((Path(__file__).parents[1] / "spec" / "proof.json").read_bytes()).items():
+    _shown_by[_test].add(_operation)
+
 
 def validated(method: str, path: str, answer: Answer) -> None:
     """Fails the test where an answer is not what the specification says, or the server is at fault."""
@@ -36,8 +43,22 @@ def validated(method: str, path: str, answer: Answer) -> None:
         operation = _OPERATIONS.find(method, path.partition("?")[0].encode()).target
     except MatrixError:
         return
+    if answer.status < 400:
+        _succeeded.add(operation)
     if answer.headers.get("content-type", "").startswith("application/json"):
         openapi.validate_response(operation, answer.status, answer.json)
+
+
+@pytest.fixture(autouse=True)
+def _what_succeeds(request: pytest.FixtureRequest) -> Iterator[None]:
+    _succeeded.clear()
+    yield
+    test = request.node.nodeid.partition("[")[0]
+    if calls := os.environ.get("WEFT_CALLS"):
+        with Path(calls).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"test": test, "operations": sorted(_succeeded)}) + "\n")
+    missing = _shown_by[test] - _succeeded
+    assert not missing, f"tests/spec/proof.json takes this test for the proof of {sorted(missing)}"
 
 
 Start = Callable[..., Awaitable[TestServer]]
@@ -47,13 +68,15 @@ Start = Callable[..., Awaitable[TestServer]]
 async def start_server(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Start]:
     """Starts a server with settings of the test's own: `await start_server({"presence": {"enabled": False}})`."""
     started: list[TestServer] = []
+    # Asked for here, it outlasts the servers.
+    database = {"url": request.getfixturevalue("postgres_database")} if TWINS else None
 
     async def start(settings: dict[str, Any] | None = None) -> TestServer:
         folder = tmp_path / f"server{len(started)}"
         folder.mkdir()
         chosen = dict(settings or {})
-        if TWINS:
-            chosen.setdefault("database", {"url": request.getfixturevalue("postgres_database")})
+        if database is not None:
+            chosen.setdefault("database", database)
             server: TestServer = Twins(folder, settings=chosen, seed=SEED, watch=validated)
         else:
             server = TestServer(folder, settings=chosen, seed=SEED, watch=validated)

@@ -1,0 +1,60 @@
+"""Writes tests/spec/proof.json: for every endpoint a test in which it succeeds.
+
+    WEFT_CALLS=/tmp/calls .venv/bin/python -m pytest -n auto tests/modules
+    .venv/bin/python scripts/spec_proof.py /tmp/calls
+
+A test that is named there fails from then on if the endpoint does not succeed in it (`tests/modules/conftest.py`).
+Tests that are named already stay, so that the file changes only where it must.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from weft.protocol.api.client import ENDPOINTS
+
+PROOF = Path(__file__).parents[1] / "tests" / "spec" / "proof.json"
+
+#: The operations that succeeded in every run of a test.
+Calls = Mapping[str, frozenset[str]]
+
+
+def main(files: list[str]) -> None:
+    calls = _read(line for file in files for line in Path(file).read_text(encoding="utf-8").splitlines())
+    before: dict[str, str] = json.loads(PROOF.read_bytes()) if PROOF.exists() else {}
+    operations = sorted(endpoint.operation_id for endpoint in ENDPOINTS)
+    chosen = {operation: test for operation in operations if (test := _choose(operation, calls, before))}
+    PROOF.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+    if missing := [operation for operation in operations if operation not in chosen]:
+        print(f"No test for {', '.join(missing)}.")
+
+
+def _read(lines: Iterable[str]) -> Calls:
+    found: dict[str, frozenset[str]] = {}
+    for line in lines:
+        record = json.loads(line)
+        operations = frozenset(record["operations"])
+        found[record["test"]] = operations & found.get(record["test"], operations)
+    return found
+
+
+def _choose(operation: str, calls: Calls, before: Mapping[str, str]) -> str | None:
+    """The test that was named before; else the one whose name speaks of it most, and that does little else."""
+    tests = [test for test, operations in calls.items() if operation in operations]
+    if before.get(operation) in tests:
+        return before[operation]
+    words = _words(operation)
+    return min(tests, key=lambda test: (-len(words & _words(test)), len(calls[test]), test), default=None)
+
+
+def _words(text: str) -> set[str]:
+    """How the words of a name in any spelling begin; so `creation` is `create`, and `rooms` is `room`."""
+    return {word.lower().removesuffix("s")[:5] for word in re.findall(r"[A-Z]?[a-z]+", text)} - {"test", "modul", "py"}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
