@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from weft.http.limits import Limiter
 from weft.modules import (
@@ -16,23 +16,30 @@ from weft.modules import (
     discovery,
     events,
     filters,
+    history,
     membership,
     openid,
+    presence,
+    profile,
     push_rules,
     receipts,
+    relations,
     reporting,
     room_creation,
     room_events,
     room_summary,
+    server_notices,
     sync,
     typing,
     ui_auth,
     unread,
+    user_directory,
 )
 from weft.modules.module import Module
 from weft.protocol.errors import LimitExceeded
 from weft.rooms.engine import Engine
 from weft.settings import Settings
+from weft.storage.database import WriteTransaction
 
 #: The packages that own tables, in the order in which their migrations run.
 TABLES = (
@@ -42,12 +49,18 @@ TABLES = (
     "weft.modules.devices",
     "weft.modules.directory",
     "weft.modules.filters",
+    "weft.modules.history",
     "weft.modules.openid",
+    "weft.modules.presence",
+    "weft.modules.profile",
     "weft.modules.push_rules",
     "weft.modules.receipts",
+    "weft.modules.relations",
     "weft.modules.reporting",
+    "weft.modules.server_notices",
     "weft.modules.typing",
     "weft.modules.ui_auth",
+    "weft.modules.user_directory",
 )
 
 
@@ -74,21 +87,25 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
     registration = accounts.Registration(engine, settings.registration, accounts_, ui_auth_)
     shared_secret = admin.SharedSecretRegistration(engine, settings.registration.shared_secret_file, accounts_)
 
-    async def profile_of(user_id: str) -> dict[str, Any]:
-        return {}
-
-    async def seen(requester: object, presence: str) -> None:
-        return None
+    # What one is called.
+    user_directory_ = user_directory.UserDirectory(engine, search_all_users=settings.user_directory.search_all_users)
+    profiles = profile.Profiles(engine)
+    profiles.on_change.append(user_directory_.index)
+    propagation = profile.Propagation(engine, profiles, user_rooms)
 
     # What one keeps.
     account_data_ = account_data.AccountData(engine)
     filters_ = filters.Filters(engine)
     push_rules_ = push_rules.PushRules(engine)
     account_data_.provide("m.push_rules", push_rules_.json)
+    presence_ = presence.Presence(engine, presence.Sharing(user_rooms), enabled=settings.presence.enabled)
     receipts_ = receipts.Receipts(engine)
     typing_ = typing.Typing(engine)
     unread_ = unread.Unread(engine, push_rules=push_rules_, receipts=receipts_, account_data=account_data_, sight=sight)
     notifications = unread.Notifications(engine, unread_, user_rooms=user_rooms, forms=forms, sight=sight)
+
+    _join_accounts(accounts_, profiles, user_directory_, account_data_, push_rules_)
+    on_replaced = _carrying_over(account_data_, push_rules_)
 
     # Rooms.
     directory_ = directory.Directory(engine, settings.rooms)
@@ -97,14 +114,17 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
     members = membership.Members(engine, viewing, user_rooms, forms)
     memberships = membership.Memberships(
         engine,
-        profile_of=profile_of,
+        profile_of=profiles.profile_of,
         account_data_of=account_data_.content_of,
         resolve=directory_.resolve,
         notices_localpart=settings.server_notices.localpart,
-        on_replaced=account_data_.on_room_upgraded,
+        on_replaced=on_replaced,
     )
     sending = room_events.Sending(engine, memberships, directory_)
     room_state = room_events.RoomState(engine, viewing, forms)
+    history_ = history.History(
+        engine, viewing=viewing, sight=sight, forms=forms, ignored_users=account_data_.ignored_users
+    )
 
     def limit(name: str, user_id: str) -> None:
         """Counts one use of a rate limit inside a request. Raises `LimitExceeded`."""
@@ -115,10 +135,21 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
     creation = room_creation.RoomCreation(
         engine, memberships, directory_, default_version=settings.rooms.default_version, limit=limit
     )
-    upgrade = room_creation.RoomUpgrade(
-        engine, creation, memberships, directory_, on_replaced=account_data_.on_room_upgraded
-    )
+    upgrade = room_creation.RoomUpgrade(engine, creation, memberships, directory_, on_replaced=on_replaced)
     summaries = room_summary.RoomSummaries(engine, directory_)
+
+    async def exists(user_id: str) -> bool:
+        return await accounts_.find(user_id) is not None
+
+    notices = server_notices.ServerNotices(
+        engine,
+        creation,
+        memberships,
+        settings.server_notices,
+        default_version=settings.rooms.default_version,
+        set_tag=account_data_.set_tag,
+        exists=exists,
+    )
     openid_ = openid.OpenIdService(engine, accounts_)
 
     parts = [
@@ -130,17 +161,23 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
         directory.module(directory_),
         discovery.module(settings),
         filters.module(filters_),
+        history.module(history_),
         membership.module(memberships, members, stripped_states),
         openid.module(openid_),
+        presence.module(engine, presence_),
+        profile.module(profiles, propagation),
         push_rules.module(engine, push_rules_),
         receipts.module(engine, receipts_),
+        relations.module(relations.Relations(engine, history_, sight=sight, forms=forms)),
         reporting.module(reporting.ReportingService(engine, sight)),
         room_creation.module(creation, upgrade),
         room_events.module(sending, room_state),
         room_summary.module(summaries),
+        server_notices.module(notices),
         typing.module(engine, typing_),
         ui_auth.module(ui_auth_),
         unread.module(unread_, notifications),
+        user_directory.module(user_directory_),
     ]
     sync_ = sync.SyncService(
         engine,
@@ -153,8 +190,43 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
             ignored_users=account_data_.ignored_users,
             stripped_state=stripped_states.of,
             unread=unread_.counts,
-            seen=seen,
+            seen=presence_.seen,
         ),
     )
     # What wakes those who wait comes last, when everything in memory is up to date.
     return Modules([*parts, sync.module(sync_)], accounts_)
+
+
+def _join_accounts(
+    accounts_: accounts.AccountsService,
+    profiles: profile.Profiles,
+    user_directory_: user_directory.UserDirectory,
+    account_data_: account_data.AccountData,
+    push_rules_: push_rules.PushRules,
+) -> None:
+    """Has what belongs to an account begin and end with it."""
+
+    def created(tx: WriteTransaction, new: accounts.NewAccount) -> None:
+        profiles.created(tx, new.user_id, new.display_name)
+
+    def ended(tx: WriteTransaction, deactivation: accounts.Deactivation) -> None:
+        user_directory_.hide(tx, deactivation.user_id)
+        account_data_.removed(tx, deactivation.user_id)
+        push_rules_.removed(tx, deactivation.user_id)
+        if deactivation.erase:
+            profiles.erased(tx, deactivation.user_id)
+
+    accounts_.hooks.created.append(created)
+    accounts_.hooks.deactivated.append(ended)
+
+
+def _carrying_over(
+    account_data_: account_data.AccountData, push_rules_: push_rules.PushRules
+) -> Callable[[str, str, str], Awaitable[None]]:
+    """What a user kept for a room goes on to the one that replaces it."""
+
+    async def on_replaced(user_id: str, old_room_id: str, new_room_id: str) -> None:
+        await account_data_.on_room_upgraded(user_id, old_room_id, new_room_id)
+        await push_rules_.on_room_upgraded(user_id, old_room_id, new_room_id)
+
+    return on_replaced

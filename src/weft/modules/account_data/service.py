@@ -127,6 +127,10 @@ class AccountData:
         """Gives the room that follows another one the tags and the directness of its predecessor."""
         await self._engine.database.write(_carry_over, user_id, old_room_id, new_room_id)
 
+    def removed(self, tx: WriteTransaction, user_id: str) -> None:
+        """Forgets everything, in the transaction in which the account ends."""
+        store.remove_all(tx, user_id)
+
     async def _edit_tags(self, user_id: str, room_id: str, edit: Callable[[bytes | None], bytes | None]) -> None:
         await self._engine.database.write(store.change, user_id, room_id, TAG, edit)
 

@@ -14,6 +14,7 @@ from weft.modules.push_rules import store
 from weft.protocol.errors import NotFound
 from weft.protocol.push_rules import Kind, Ruleset, UserRules, add_rule, dump, rule_to_json, to_json
 from weft.rooms.engine import Engine
+from weft.storage.database import WriteTransaction
 from weft.storage.derived import Derived
 from weft.storage.positions import Entry
 
@@ -70,6 +71,10 @@ class PushRules:
     async def on_room_upgraded(self, user_id: str, old_room_id: str, new_room_id: str) -> None:
         """Gives the room that follows another one the user's rule for its predecessor, if there is one."""
         await self.change(user_id, partial(_carried_over, user_id=user_id, old=old_room_id, new=new_room_id))
+
+    def removed(self, tx: WriteTransaction, user_id: str) -> None:
+        """Forgets the user's rules, in the transaction in which the account ends."""
+        store.remove(tx, user_id)
 
     def apply(self, entries: Sequence[Entry]) -> None:
         """Forgets what the log says has changed."""

@@ -47,8 +47,8 @@ class Surroundings:
     stripped_state: Callable[[Room], Awaitable[Sequence[bytes]]]
     #: What the user has not read in a room that they are in.
     unread: Callable[[str, Room], Awaitable[Counts]]
-    #: Called with user, device and the presence that the client reports.
-    seen: Callable[[Requester, str], Awaitable[None]]
+    #: Called with the presence that the client reports, and for how many milliseconds it may wait.
+    seen: Callable[[Requester, str, int], Awaitable[None]]
 
 
 class SyncService:
@@ -80,8 +80,8 @@ class SyncService:
         if since is not None:
             await self._engine.log.catch_up(since)
         filter_ = await self._around.filter_of(requester.user_id, args.filter) if args.filter else _EVERYTHING
-        await self._around.seen(requester, args.set_presence)
         wait_ms = min(args.timeout, _MAX_WAIT_MS) if since is not None and not args.full_state else 0
+        await self._around.seen(requester, args.set_presence, wait_ms)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_ms / 1000
         while True:

@@ -1,0 +1,20 @@
+"""Who is there. https://spec.matrix.org/v1.19/client-server-api/#presence"""
+
+from weft.modules.module import Module, Task
+from weft.modules.presence.client_api import ClientApi
+from weft.modules.presence.service import Presence
+from weft.modules.presence.sharing import Sharing
+from weft.modules.presence.sync import PresenceSync
+from weft.rooms.engine import Engine
+
+__all__ = ["Presence", "Sharing", "module"]
+
+
+def module(engine: Engine, presence: Presence) -> Module:
+    return Module(
+        name="presence",
+        routes=ClientApi(engine, presence).routes(),
+        sync=PresenceSync(engine, presence),
+        tasks=(Task(name="presence", every_seconds=2.0, run=presence.tick),) if presence.enabled else (),
+        appliers=(presence.apply,),
+    )

@@ -1,0 +1,17 @@
+"""Names, pictures and other fields of users. https://spec.matrix.org/v1.19/client-server-api/#profiles"""
+
+from weft.modules.module import Module, Task
+from weft.modules.profile.client_api import ClientApi
+from weft.modules.profile.propagation import Propagation
+from weft.modules.profile.service import Profiles
+
+__all__ = ["Profiles", "Propagation", "module"]
+
+
+def module(profiles: Profiles, propagation: Propagation) -> Module:
+    return Module(
+        name="profile",
+        routes=ClientApi(profiles, propagation).routes(),
+        tasks=(Task(name="profile", every_seconds=60.0, run=propagation.take_up),),
+        appliers=(profiles.apply,),
+    )

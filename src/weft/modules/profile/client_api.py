@@ -1,0 +1,65 @@
+"""The endpoints of profiles. Anybody may read the profile of a local user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import orjson
+
+from weft.http.call import Call, Route, route
+from weft.modules.profile.fields import Fields
+from weft.modules.profile.propagation import Propagation
+from weft.modules.profile.service import Profiles
+from weft.protocol.api.client import profile as api
+from weft.protocol.api.endpoint import Empty, Raw
+from weft.protocol.errors import Forbidden, MatrixError, MissingParam
+
+
+class ClientApi:
+    def __init__(self, profiles: Profiles, propagation: Propagation) -> None:
+        self._profiles = profiles
+        self._propagation = propagation
+
+    def routes(self) -> list[Route[Any, Any]]:
+        return [
+            route(api.GET_USER_PROFILE, self.get),
+            route(api.GET_PROFILE_FIELD, self.get_field),
+            route(api.SET_PROFILE_FIELD, self.set_field),
+            route(api.DELETE_PROFILE_FIELD, self.delete_field),
+        ]
+
+    async def get(self, call: Call[api.GetUserProfileRequest]) -> Raw:
+        return Raw(body=await self._profiles.json(call.args.user_id))
+
+    async def get_field(self, call: Call[api.ProfileFieldRequest]) -> Raw:
+        key = call.args.key_name
+        value = await self._profiles.field(call.args.user_id, key)
+        return Raw(body=b"{%s:%s}" % (orjson.dumps(key), value))
+
+    async def set_field(self, call: Call[api.SetProfileFieldRequest]) -> Empty:
+        user_id, key = call.args.user_id, call.args.key_name
+        await self._check_may_change(call, user_id, key)
+        value = msgspec.json.decode(call.body_bytes, type=Fields).get(key)
+        if value is None:
+            raise MissingParam(f"The body must have the key {key[:64]!r}.")
+        if await self._profiles.set_field(user_id, key, bytes(value)):
+            await self._propagation.begin(user_id)
+        return Empty()
+
+    async def delete_field(self, call: Call[api.ProfileFieldRequest]) -> Empty:
+        user_id, key = call.args.user_id, call.args.key_name
+        await self._check_may_change(call, user_id, key)
+        if await self._profiles.delete_field(user_id, key):
+            await self._propagation.begin(user_id)
+        return Empty()
+
+    async def _check_may_change(self, call: Call[Any], user_id: str, key: str) -> None:
+        """Users change their own profile, administrators anybody's; guests their name alone."""
+        requester = call.requester
+        if user_id != requester.user_id:
+            if not requester.is_admin:
+                raise Forbidden("That is somebody else's profile.")
+            await self._profiles.json(user_id)
+        if requester.is_guest and key != "displayname":
+            raise MatrixError("Guests may only change their name.", errcode="M_GUEST_ACCESS_FORBIDDEN", status=403)
