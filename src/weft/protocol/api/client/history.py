@@ -78,7 +78,7 @@ class GetRelatingEventsRequest(Struct):
     to: Query[StreamToken | None] = None
     limit: Query[Limit | None] = None
     dir: Query[Direction] = "b"
-    recurse: Query[bool] = False
+    recurse: Query[bool | None] = None
 
 
 class GetRelatingEventsWithRelTypeRequest(GetRelatingEventsRequest, kw_only=True):
