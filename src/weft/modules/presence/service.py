@@ -206,8 +206,8 @@ class Presence:
         for entry in entries:
             if entry.kind == "event" and isinstance(entry.payload, StoredEvent):
                 self._event(entry.payload)
-            elif entry.kind in ("typing", "receipt") and entry.user_id in self._here:
-                self._active[entry.user_id] = self._engine.outside.now_ms()
+            elif entry.kind in ("typing", "receipt") and entry.user_id is not None:
+                self._has_acted(entry.user_id)
             elif entry.kind == KIND and entry.user_id is not None:
                 self._changed.add(entry.user_id)
                 self._to_flush = True
@@ -216,11 +216,16 @@ class Presence:
 
     def _event(self, stored: StoredEvent) -> None:
         event = stored.event
-        if event.sender not in self._here:
-            return
-        self._active[event.sender] = self._engine.outside.now_ms()
-        if event.type == "m.room.member" and event.membership == "join" and event.state_key in self._here:
+        self._has_acted(event.sender)
+        if event.type == "m.room.member" and event.membership == "join" and event.state_key is not None:
+            if len(self._entered) >= _MAX_REMEMBERED:
+                self._entered.clear()
             self._entered.add(event.state_key)
+
+    def _has_acted(self, user_id: str) -> None:
+        if len(self._active) >= _MAX_REMEMBERED:
+            self._active.clear()
+        self._active[user_id] = self._engine.outside.now_ms()
 
     def _take(self, state: State) -> None:
         if state.state == OFFLINE:
