@@ -123,9 +123,7 @@ class Generator:
             wire = names[name]
             if place is In.PATH:
                 path = path.replace("{%s}" % wire, quote(self._text(wire, wrongness), safe="", errors="surrogatepass"))
-            elif name not in required and self.random.random() < 0.4:
-                continue
-            elif self.random.random() < wrongness / 3:
+            elif (name not in required and self.random.random() < 0.4) or self.random.random() < wrongness / 3:
                 continue
             elif place is In.QUERY:
                 query[wire] = self._query_value(wire, kind, wrongness)

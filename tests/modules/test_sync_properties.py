@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -113,7 +114,10 @@ def _filter(limit: int) -> dict[str, Any]:
     return {"room": {"timeline": {"limit": limit}}}
 
 
-@pytest.mark.parametrize("seed", range(8))
+SEEDS = int(os.environ.get("WEFT_SYNC_SEEDS", "8"))
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
 async def test_state_and_responses_are_the_state_anew(server: TestServer, seed: int) -> None:
     people = [await server.user(name) for name in ("alice", "bob", "carol")]
     course = Course(seed, people)
