@@ -9,7 +9,7 @@ https://spec.matrix.org/v1.19/client-server-api/#aggregations-of-child-events
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -80,6 +80,9 @@ class Aggregation:
     references: list[Reference] = field(default_factory=list)
 
 
+_NOTHING: Mapping[str, Aggregation | None] = {}
+
+
 class Aggregations:
     """Asks the tables for what relates to events, and remembers the answers."""
 
@@ -95,6 +98,10 @@ class Aggregations:
         if known is None or event_id not in known:
             return False, None
         return True, known[event_id]
+
+    def of_room(self, room: int) -> Mapping[str, Aggregation | None]:
+        """What is known of a room's events, by their ids; None for those that have nothing bundled."""
+        return self._rooms.get(room, _NOTHING)
 
     async def load(self, room: int, stored: Iterable[StoredEvent]) -> None:
         """Makes `now` know these events."""

@@ -82,10 +82,14 @@ class EventForms:
         await self.load(stored, viewer.ignored)
         await self.load_redactions(stored)
         await self.load_transactions(stored, viewer.user_id)
-        hidden = await self._hidden(room, stored, viewer, sight)
-        now_ms = self._engine.outside.now_ms()
+        known = self.aggregations.of_room(room.number)
+        related = [aggregation for one in stored if (aggregation := known.get(one.event.event_id)) is not None]
+        hidden = await self._hidden(room, related, viewer, sight) if related else ()
+        now_ms, bundled = self._engine.outside.now_ms(), bool(related)
         return [
-            self.bytes_of(one, viewer, now_ms, membership=membership, with_room_id=with_room_id, hidden=hidden)
+            self.bytes_of(
+                one, viewer, now_ms, membership=membership, with_room_id=with_room_id, bundled=bundled, hidden=hidden
+            )
             for one, membership in seen
         ]
 
@@ -97,12 +101,9 @@ class EventForms:
                 rooms.setdefault(one.room, []).append(one)
         for room, events in rooms.items():
             await self.aggregations.load(room, events)
-            threads = [
-                aggregation.thread
-                for one in events
-                if (aggregation := self.aggregations.now(room, one.event.event_id)[1]) is not None
-                and aggregation.thread is not None
-            ]
+            known = self.aggregations.of_room(room)
+            found = [aggregation for one in events if (aggregation := known.get(one.event.event_id)) is not None]
+            threads = [aggregation.thread for aggregation in found if aggregation.thread is not None]
             if threads:
                 await self.aggregations.load_latest(threads, ignored)
                 latest = [thread.latest(ignored) for thread in threads]
@@ -198,14 +199,11 @@ class EventForms:
         """An event inside another one's `unsigned`."""
         return self.bytes_of(stored, viewer, now_ms, with_room_id=True, bundled=False)
 
-    async def _hidden(self, room: Room, stored: Sequence[StoredEvent], viewer: Viewer, sight: Sight) -> Collection[str]:
-        """What would be bundled with the events, but is not for the viewer to see."""
-        aggregations = [
-            aggregation
-            for one in stored
-            if (aggregation := self.aggregations.now(one.room, one.event.event_id)[1]) is not None
-        ]
-        if not aggregations or await sight.is_open(room, viewer.user_id):
+    async def _hidden(
+        self, room: Room, aggregations: Sequence[Aggregation], viewer: Viewer, sight: Sight
+    ) -> Collection[str]:
+        """What would be bundled, but is not for the viewer to see."""
+        if await sight.is_open(room, viewer.user_id):
             return ()
         inner: dict[str, StoredEvent] = {}
         for aggregation in aggregations:
