@@ -1,8 +1,9 @@
 """A room's state as a value: snapshots that share structure and form a tree.
 
 Each snapshot is its parent with some changes. Two are compared by walking to where their branches meet, at the
-cost of what differs. Besides its parent each knows an ancestor further up, its base: the one at its own depth with the
-lowest set bit cleared. What differs from the base is kept too (`skip`), so that any state can be read in O(log n) steps.
+cost of what differs. Besides its parent each knows an ancestor further up, its base: the one at its own depth with
+the lowest set bit cleared. What differs from the base is kept too (`skip`), so that any state can be read in O(log n)
+steps.
 """
 
 from __future__ import annotations

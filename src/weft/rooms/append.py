@@ -37,8 +37,8 @@ class _Made:
     """An event that is made and waits for its commit."""
 
     stored: StoredEvent
-    #: The state after it, where it changes the state.
-    snapshot: Snapshot | None
+    #: The state after it.
+    snapshot: Snapshot
     #: What it redacts, if it may.
     redacts: StoredEvent | None = None
 
@@ -53,6 +53,8 @@ class _Front:
     snapshot: Snapshot
     made: list[_Made] = field(default_factory=list)
     fresh: dict[str, StoredEvent] = field(default_factory=dict)
+    #: Events that were read for this.
+    read: dict[str, StoredEvent] = field(default_factory=dict)
 
 
 #: More writes for the same transaction, given the events with their positions.
@@ -69,6 +71,8 @@ class Append:
         self._rooms = rooms
         self._identities = identities
         self._now_ms = now_ms
+        #: Requests with a transaction id that are not answered yet.
+        self._under_way: dict[TransactionKey, asyncio.Future[None]] = {}
 
     async def append(
         self, room_id: str, draft: Draft, *, transaction: TransactionKey | None = None, also: Also | None = None
@@ -89,26 +93,58 @@ class Append:
         also: Also | None = None,
     ) -> list[StoredEvent]:
         """Sends several events in a row, all or none. With a transaction id there is one draft."""
+        if transaction is None:
+            return await self._append_all(room_id, drafts, None, also)
+        # A repetition that comes while the first request is under way waits for it.
+        while (first := self._under_way.get(transaction)) is not None:
+            await asyncio.wait([first])
+        ended = self._under_way[transaction] = asyncio.get_running_loop().create_future()
+        try:
+            if (answered := await self._answered(transaction)) is not None:
+                return [answered]
+            return await self._append_all(room_id, drafts, transaction, also)
+        finally:
+            del self._under_way[transaction]
+            ended.set_result(None)
+
+    async def _append_all(
+        self, room_id: str, drafts: Sequence[Draft], transaction: TransactionKey | None, also: Also | None
+    ) -> list[StoredEvent]:
+        read: dict[str, StoredEvent] = {}
         for _ in range(_TRIES):
-            if transaction is not None and (first := await self._answered(transaction)) is not None:
-                return [first]
             room = await self._rooms.get(room_id)
-            front = await self._make(room, drafts)
+            front = await self._make(room, drafts, read)
             if front is None:
                 continue
             if transaction is not None:
                 front.made[0].stored.transactions = {transaction.device_id: transaction.txn_id}
             for made in front.made:
-                room.extend(made.stored, made.snapshot or room.front_snapshot)
+                room.extend(made.stored, made.snapshot)
                 self._rooms.put_event(made.stored)
             try:
-                await self._write(room_id, front, room.number, transaction, also)
-            except (RoomMoved, UniqueViolation):
+                forked = await self._write(room_id, front, room.number, transaction, also)
+            except RoomMoved:
                 continue
+            except UniqueViolation as error:
+                # Another process was faster, with the same request or with an event that is the same in every byte.
+                if error.table not in ("events", "transaction_ids"):
+                    raise
+                if transaction is not None and (answered := await self._answered(transaction)) is not None:
+                    return [answered]
+                continue
+            if forked:
+                await self._resolve(room_id)
             return [made.stored for made in front.made]
         raise LimitExceeded(1000, "The room changes too fast; try again.")
 
-    async def create(self, version: RoomVersion, room_id: str | None, drafts: Sequence[Draft], also: Also | None = None) -> Room:
+    async def _resolve(self, room_id: str) -> None:
+        """Sees to it that what was just written is part of the room's state, or is known not to be."""
+        self._rooms.drop(room_id)
+        await self._rooms.get(room_id)
+
+    async def create(
+        self, version: RoomVersion, room_id: str | None, drafts: Sequence[Draft], also: Also | None = None
+    ) -> Room:
         """Makes a room from its first events, the create event foremost; all or none.
 
         `room_id` is None for room versions whose room id is the create event's hash.
@@ -130,18 +166,20 @@ class Append:
 
     # -- making events; nothing below waits, but for reading what is missing
 
-    async def _make(self, room: Room, drafts: Sequence[Draft]) -> _Front | None:
-        """The drafts as events at the room's front; None where the room moved on while something was read."""
-        for _ in range(_TRIES):
-            front = _Front(room.version, room.id, room.front, room.front_snapshot)
+    async def _make(self, room: Room, drafts: Sequence[Draft], read: dict[str, StoredEvent]) -> _Front | None:
+        """The drafts as events at the room's front; None where the room moved on while something was read.
+
+        What is read is kept in `read`, so that a second try need not wait.
+        """
+        while not room.stale:
+            front = _Front(room.version, room.id, room.front, room.front_snapshot, read=read)
             missing = self._extend_all(front, drafts)
             if missing is None:
                 return front
             found = await self._rooms.events(missing)
-            if room.stale:
-                return None
             if len(found) < len(missing):
                 raise NotFound("An event that this refers to is not known to this server.")
+            read.update(found)
         return None
 
     def _extend_all(self, front: _Front, drafts: Sequence[Draft]) -> list[str] | None:
@@ -164,14 +202,11 @@ class Append:
         known: dict[str, StoredEvent] = {}
         missing: list[str] = []
         for event_id in wanted:
-            stored = front.fresh.get(event_id) or self._rooms.cached_event(event_id)
+            stored = front.fresh.get(event_id) or self._rooms.cached_event(event_id) or front.read.get(event_id)
             if stored is None:
                 missing.append(event_id)
             else:
                 known[event_id] = stored
-        if draft.redacts in missing:
-            # A redaction may come before what it redacts.
-            missing = [event_id for event_id in missing if event_id != draft.redacts] if len(missing) > 1 else missing
         if missing:
             return missing
 
@@ -189,13 +224,13 @@ class Append:
             now_ms=self._now_ms(),
         )
         authorise(event, state)
-        snapshot = None
+        snapshot = front.snapshot
         if event.state_key is not None:
-            snapshot = front.snapshot.child(self._rooms.new_snapshot_id(), {event.key: event.event_id})
+            snapshot = snapshot.child(self._rooms.new_snapshot_id(), {event.key: event.event_id})
         stored = StoredEvent(
             event,
             room=0,
-            snapshot=(snapshot or front.snapshot).id,
+            snapshot=snapshot.id,
             replaces=known[replaced_id] if replaced_id is not None else None,
             transactions={},
         )
@@ -205,7 +240,7 @@ class Append:
         front.made.append(made)
         front.fresh[event.event_id] = stored
         front.ends = (stored,)
-        front.snapshot = snapshot or front.snapshot
+        front.snapshot = snapshot
         if front.room_id is None:
             front.room_id = event.room_id
         return []
@@ -220,11 +255,11 @@ class Append:
 
     async def _write(
         self, room_id: str, front: _Front, number: int | None, transaction: TransactionKey | None, also: Also | None
-    ) -> None:
+    ) -> bool:
         writing = self._database.submit(_commit, room_id, front, number, transaction, self._now_ms(), also)
         self._rooms.committing(room_id, writing)
 
-        def forget_what_failed(future: asyncio.Future[None]) -> None:
+        def forget_what_failed(future: asyncio.Future[bool]) -> None:
             if future.cancelled() or future.exception() is not None:
                 self._rooms.drop(room_id)
                 for made in front.made:
@@ -232,7 +267,7 @@ class Append:
 
         writing.add_done_callback(forget_what_failed)
         # A request that is cancelled does not undo a queued write.
-        await asyncio.shield(writing)
+        return await asyncio.shield(writing)
 
 
 def _redactable(
@@ -255,27 +290,29 @@ def _commit(
     transaction: TransactionKey | None,
     now_ms: int,
     also: Also | None,
-) -> None:
+) -> bool:
+    """Whether the room's state has to be resolved after this."""
+    linear: bool | None = True
     if number is None:
         number = room_store.create(tx, room_id, front.version.identifier)
-        root = front.made[0].snapshot
-        if root is not None and root.parent is not None:
-            snapshots.insert(tx, number, root.parent)
+        root = front.made[0].snapshot.parent
+        if root is not None:
+            snapshots.insert(tx, number, root)
     for made in front.made:
-        made.stored.room = number
-        made.stored.position = events.insert(tx, made.stored)
-        linear = events.extend(tx, number, made.stored.event)
+        stored, event = made.stored, made.stored.event
+        stored.room = number
+        stored.position = events.insert(tx, stored)
+        linear = events.extend(tx, number, event)
         if linear is None:
             raise RoomMoved
-        if made.snapshot is not None:
+        if event.state_key is not None:
             snapshots.insert(tx, number, made.snapshot)
-            if linear:
-                events.make_current(tx, number, made.snapshot, front.fresh)
+        if linear and (event.state_key is not None or len(event.prev_events) > 1):
+            events.make_current(tx, number, made.snapshot, front.fresh)
         if made.redacts is not None:
-            events.apply_redaction(tx, made.redacts, made.stored.event.event_id)
+            events.apply_redaction(tx, made.redacts, event.event_id)
     if transaction is not None:
         transaction_ids.insert(tx, transaction, now_ms=now_ms, event_id=front.made[0].stored.event.event_id)
     if also is not None:
         also(tx, [made.stored for made in front.made])
-
-
+    return not linear and events.is_forked(tx, number)

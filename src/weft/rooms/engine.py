@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,17 +17,20 @@ from weft.graph.build import Identity
 from weft.protocol.identifiers import domain_of
 from weft.rooms.append import Append
 from weft.rooms.rooms import Rooms
-from weft.storage import leases, snapshots
+from weft.storage import leases
 from weft.storage.cache import Budget
-from weft.storage.database import Database, Writer
+from weft.storage.database import Database, DatabaseError
 from weft.storage.followers import Follower, Following
 from weft.storage.log import Log
-from weft.storage.positions import WRITER_SHIFT, Vector
+from weft.storage.positions import Vector
 from weft.storage.postgres import PostgresDatabase
 
 log = structlog.get_logger(__name__)
 
-_WRITER_LEASE_MS = 15_000
+#: Ids of snapshots: the number of the process's start, and a number of its own.
+RUN_SHIFT = 36
+
+_LOOK_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Engine:
             database, self.log, budget, is_local=self.is_local_domain, new_snapshot_id=self._new_snapshot_id
         )
         self.append = Append(database, self.rooms, identities, outside.now_ms)
-        self._snapshot_id = 0
+        self._snapshot_ids = itertools.count(1)
         self._followings: dict[str, Following] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -91,36 +95,27 @@ class Engine:
 
     async def start(self, followers: Iterable[Follower] = ()) -> None:
         """Takes a writer id, reads how far the log goes, and lets the followers run."""
-        shared = self.database.shared
-        writer, number = await self.database.write(
-            leases.take_writer,
-            self.name,
-            now_ms=self.outside.now_ms() if shared else 1 << 60,
-            for_ms=_WRITER_LEASE_MS if shared else -(1 << 60),
-        )
-        self.database.writer = Writer(writer, number)
-        newest = await self.database.read(snapshots.newest_id, writer)
-        self._snapshot_id = max(newest, writer << WRITER_SHIFT)
+        await self.database.become_writer(self.name)
+        run = await self.database.write(leases.new_run, self.name)
+        self._snapshot_ids = itertools.count(1 + (run << RUN_SHIFT))
         await self.log.start()
-        if shared:
-            self._tasks.append(asyncio.create_task(self._keep_writer(writer)))
         if isinstance(self.database, PostgresDatabase):
             self._tasks.append(asyncio.create_task(self._listen(self.database)))
+            self._tasks.append(asyncio.create_task(self._look_around()))
         for follower in followers:
             following = Following(follower, self.database, self.log, self.name, self.outside.now_ms)
             self._followings[follower.name] = following
             self._tasks.append(asyncio.create_task(following.run()))
 
     async def stop(self) -> None:
-        """Stops the followers, gives the writer id back, and closes the database once its writes are done."""
+        """Stops the followers, lets others take over, and closes the database once its writes are done."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        if self.database.shared and self.database.writer is not None:
-            await self.database.write(leases.release_writer, self.database.writer.id, self.name)
+        for following in self._followings.values():
+            with contextlib.suppress(DatabaseError):
+                await following.release()
         await self.database.close()
 
     async def followed(self, name: str, vector: Vector | None = None) -> None:
@@ -128,19 +123,22 @@ class Engine:
         await self._followings[name].caught_up(vector or self.log.head)
 
     def _new_snapshot_id(self) -> int:
-        self._snapshot_id += 1
-        return self._snapshot_id
-
-    async def _keep_writer(self, writer: int) -> None:
-        while True:
-            await asyncio.sleep(_WRITER_LEASE_MS / 3000)
-            kept = await self.database.write(
-                leases.renew_writer, writer, self.name, now_ms=self.outside.now_ms(), for_ms=_WRITER_LEASE_MS
-            )
-            if not kept:
-                log.error("another process has taken this one's writer id; this one can't write any more", writer=writer)
-                return
+        # Also called in reading threads: taking the next of a count is one step.
+        return next(self._snapshot_ids)
 
     async def _listen(self, database: PostgresDatabase) -> None:
         async for _ in database.notifications():
+            await self._catch_up()
+
+    async def _look_around(self) -> None:
+        """Should another process end between its commit and telling of it, this one finds out."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        try:
             await self.log.catch_up()
+        except DatabaseError as error:
+            log.warning("the database can't be read; this goes on once it can", error=str(error))
+            await asyncio.sleep(_LOOK_SECONDS)

@@ -15,6 +15,7 @@ from weft.graph.snapshot import Snapshot
 from weft.protocol.event import StateKey
 from weft.protocol.room_versions import RoomVersion
 from weft.storage.events import StoredEvent
+from weft.storage.positions import Vector
 
 #: How many of a room's newest events are kept in memory.
 TIMELINE = 100
@@ -24,8 +25,10 @@ class Room:
     """One room. Values here change only through `extend` and `commit`, on the event loop."""
 
     __slots__ = (
+        "commits",
         "counts",
         "current",
+        "cut",
         "extremities",
         "front",
         "front_snapshot",
@@ -55,10 +58,13 @@ class Room:
         memberships: dict[str, str],
         timeline: Iterable[StoredEvent],
         is_local: Iterable[str],
+        cut: Vector,
     ) -> None:
         self.number = number
         self.id = room_id
         self.version = version
+        #: The part of the log that was read into this object; later entries are applied to it.
+        self.cut = cut
         #: The committed state, and the committed ends of the graph.
         self.current = snapshot
         self.extremities: dict[str, StoredEvent] = {e.event.event_id: e for e in extremities}
@@ -78,6 +84,8 @@ class Room:
         #: Whether `timeline` goes back to the create event.
         self.timeline_whole = bool(self.timeline) and self.timeline[0].event.type == "m.room.create"
         self.newest_position = max((e.position for e in self.timeline), default=0)
+        #: How many events were committed since this object was made.
+        self.commits = 0
         #: Snapshots of recent events by id, for those who ask for a state that has just been left.
         self.snapshots: dict[int, Snapshot] = {snapshot.id: snapshot}
         #: What has been found out of users' memberships over time (`weft.modules.events.sight`), and of states' bytes.
@@ -124,6 +132,7 @@ class Room:
         elif not self.timeline and event.type == "m.room.create":
             self.timeline_whole = True
         self.timeline.append(stored)
+        self.commits += 1
         self.newest_position = max(self.newest_position, stored.position)
         if len(self.snapshots) > TIMELINE * 2:
             self._forget_snapshots()
@@ -134,7 +143,7 @@ class Room:
             return None
         known = self.snapshots.get(stored.snapshot)
         if known is None and stored.event.state_key is not None:
-            # Another process made it on top of the state that this one has.
+            # Another process made it, on top of the same ends of the graph: so on top of the state that this one has.
             known = self.current.child(stored.snapshot, {stored.event.key: stored.event.event_id})
             self.snapshots[known.id] = known
         return known

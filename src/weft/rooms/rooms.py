@@ -15,7 +15,7 @@ from weft.graph.snapshot import Snapshot
 from weft.protocol.errors import NotFound
 from weft.protocol.event import Event, StateKey
 from weft.protocol.identifiers import domain_of
-from weft.protocol.room_versions import ROOM_VERSIONS
+from weft.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from weft.protocol.state_resolution import resolve
 from weft.rooms.reader import TransactionReader
 from weft.rooms.room import TIMELINE, Room
@@ -24,11 +24,18 @@ from weft.storage import rooms as room_store
 from weft.storage.cache import Budget, Cache
 from weft.storage.database import Database, Transaction, WriteTransaction
 from weft.storage.events import StoredEvent
-from weft.storage.log import Log
-from weft.storage.positions import Entry
+from weft.storage.log import Log, heads
+from weft.storage.positions import END, Entry, Vector
 
 _EVENT_OVERHEAD = 2_000
 _MEMBER_BYTES = 400
+
+#: What is in use at this moment is kept, however small the budget.
+_ROOMS_AT_LEAST = 8
+_EVENTS_AT_LEAST = 64
+
+#: How many commits a room's size in memory is trusted for.
+_MEASURED_EVERY = 256
 
 
 class RoomMoved(Exception):
@@ -37,13 +44,13 @@ class RoomMoved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    number: int
-    version: str
+    row: room_store.RoomRow
     extremities: list[StoredEvent]
     snapshot: Snapshot
     memberships: dict[str, str]
     timeline: list[StoredEvent]
-    #: Set where the extremities' states differ: the resolved state that is not written down yet.
+    cut: Vector
+    #: Whether the snapshot is a resolved state that is not written down yet.
     resolved: bool
 
 
@@ -62,10 +69,18 @@ class Rooms:
         self._database = database
         self.is_local = is_local
         self.new_snapshot_id = new_snapshot_id
-        self._rooms: Cache[str, Room] = budget.cache("rooms", 0.35, _room_bytes)
-        self._events: Cache[str, StoredEvent] = budget.cache("events", 0.35, _event_bytes)
+        self._rooms: Cache[str, Room] = budget.cache(
+            "rooms", 0.35, _room_bytes, at_least=_ROOMS_AT_LEAST, on_evict=_make_stale
+        )
+        self._events: Cache[str, StoredEvent] = budget.cache(
+            "events", 0.35, _event_bytes, at_least=_EVENTS_AT_LEAST, on_evict=self._evicted
+        )
+        #: By a replaced state event's id, the ids of the events in memory that quote it.
+        self._quoting: dict[str, set[str]] = {}
         self._ids: dict[int, str] = {}
         self._loading: dict[str, asyncio.Task[Room]] = {}
+        #: For each room that is being read: the entries that came meanwhile.
+        self._arriving: list[list[Entry]] = []
         self._commits: dict[str, set[asyncio.Future[Any]]] = {}
         log.on_entries(self._apply)
 
@@ -136,33 +151,45 @@ class Rooms:
         future.add_done_callback(done)
 
     async def _load(self, room_id: str) -> Room:
-        while commits := self._commits.get(room_id):
-            await asyncio.wait(commits)
-        loaded = await self._read(room_id)
-        while loaded.resolved:
+        while True:
+            while commits := self._commits.get(room_id):
+                await asyncio.wait(commits)
+            arriving: list[Entry] = []
+            self._arriving.append(arriving)
+            try:
+                room = await self._read(room_id)
+            finally:
+                self._arriving = [one for one in self._arriving if one is not arriving]
+            if room is None:
+                continue
+            for stored in room.timeline:
+                self.put_event(stored)
+            self._rooms.put(room_id, room)
+            # What was committed while the room was read may be missing in it.
+            self._apply([entry for entry in arriving if entry.room == room.number])
+            if not room.stale:
+                return room
+
+    async def _read(self, room_id: str) -> Room | None:
+        """The room as it is on disk; None where its state had to be resolved first, so that it must be read again."""
+        loaded = await self._database.read(_load, room_id, self.new_snapshot_id)
+        if loaded is None:
+            raise NotFound("This server does not know that room.")
+        self._ids[loaded.row.room] = room_id
+        if loaded.resolved:
             await self._database.write(_write_resolution, loaded)
-            loaded = await self._read(room_id)
-        room = Room(
-            number=loaded.number,
+            return None
+        return Room(
+            number=loaded.row.room,
             room_id=room_id,
-            version=ROOM_VERSIONS[loaded.version],
+            version=ROOM_VERSIONS[loaded.row.version],
             snapshot=loaded.snapshot,
             extremities=loaded.extremities,
             memberships=loaded.memberships,
             timeline=loaded.timeline,
             is_local=[u for u, m in loaded.memberships.items() if m == "join" and self.is_local(domain_of(u))],
+            cut=loaded.cut,
         )
-        for stored in loaded.timeline:
-            self._events.put(stored.event.event_id, stored)
-        self._rooms.put(room_id, room)
-        return room
-
-    async def _read(self, room_id: str) -> _Loaded:
-        loaded = await self._database.read(_load, room_id, self.new_snapshot_id)
-        if loaded is None:
-            raise NotFound("This server does not know that room.")
-        self._ids[loaded.number] = room_id
-        return loaded
 
     # -- events
 
@@ -170,7 +197,16 @@ class Rooms:
         return self._events.get(event_id)
 
     def put_event(self, stored: StoredEvent) -> None:
+        if stored.replaces is not None:
+            self._quoting.setdefault(stored.replaces, set()).add(stored.event.event_id)
         self._events.put(stored.event.event_id, stored)
+
+    def _evicted(self, stored: StoredEvent) -> None:
+        quoting = self._quoting.get(stored.replaces) if stored.replaces is not None else None
+        if quoting is not None and stored.replaces is not None:
+            quoting.discard(stored.event.event_id)
+            if not quoting:
+                del self._quoting[stored.replaces]
 
     def drop_event(self, event_id: str) -> None:
         self._events.drop(event_id)
@@ -188,7 +224,7 @@ class Rooms:
         if missing:
             few = self._database.get if len(missing) <= 16 else self._database.read
             for event_id, stored in (await few(events.by_ids, missing)).items():
-                self._events.put(event_id, stored)
+                self.put_event(stored)
                 found[event_id] = stored
         return found
 
@@ -220,6 +256,8 @@ class Rooms:
     # -- following the log
 
     def _apply(self, entries: Sequence[Entry]) -> None:
+        for arriving in self._arriving:
+            arriving.extend(entries)
         for entry in entries:
             if entry.room is None:
                 continue
@@ -228,23 +266,33 @@ class Rooms:
                 self._committed(stored)
             elif entry.kind == "redacted" and isinstance(stored, StoredEvent):
                 self._redacted(stored)
-            elif entry.kind == "resolution" and (room_id := self._ids.get(entry.room)) is not None:
-                self.drop(room_id)
+            elif entry.kind == "resolution":
+                self._resolved(entry)
 
     def _committed(self, stored: StoredEvent) -> None:
         event = stored.event
         self._ids[stored.room] = event.room_id
         room = self._rooms.peek(event.room_id)
-        if room is None or room.stale:
+        if room is None or room.stale or stored.position in room.cut:
             return
-        self._events.put(event.event_id, stored)
-        local = event.type == "m.room.member" and event.state_key is not None and self.is_local(domain_of(event.state_key))
+        self.put_event(stored)
+        local = (
+            event.type == "m.room.member" and event.state_key is not None and self.is_local(domain_of(event.state_key))
+        )
         if not room.commit(stored, local):
             self.drop(event.room_id)
+        elif not room.commits % _MEASURED_EVERY:
+            self._rooms.put(room.id, room)
+
+    def _resolved(self, entry: Entry) -> None:
+        room_id = self._ids.get(entry.room) if entry.room is not None else None
+        room = self._rooms.peek(room_id) if room_id is not None else None
+        if room is not None and entry.position not in room.cut:
+            self.drop(room.id)
 
     def _redacted(self, stored: StoredEvent) -> None:
         event = stored.event
-        self._events.put(event.event_id, stored)
+        self.put_event(stored)
         room = self._rooms.peek(event.room_id)
         if room is not None:
             room.replace(stored)
@@ -253,9 +301,8 @@ class Rooms:
 
     def _forget_what_was_replaced(self, event: Event, room: Room | None) -> None:
         """Events that quote a redacted state event as `prev_content` are read anew."""
-        quoting = [s for s in self._events.values() if s.replaces == event.event_id]
-        for stored in quoting:
-            self._events.drop(stored.event.event_id)
+        for event_id in self._quoting.pop(event.event_id, ()):
+            self._events.drop(event_id)
         if room is not None and any(s.replaces == event.event_id for s in room.timeline):
             self.drop(room.id)
 
@@ -265,43 +312,52 @@ def _load(tx: Transaction, room_id: str, new_snapshot_id: Callable[[], int]) -> 
     if row is None or row.snapshot is None:
         return None
     extremities = list(events.by_ids(tx, events.forward_extremities(tx, row.room)).values())
-    ids = {stored.snapshot for stored in extremities}
-    resolved = False
-    if len(ids) == 1 and (only := ids.pop()) is not None:
-        snapshot = snapshots.load(tx, only)
-    else:
-        snapshot, resolved = _resolve(tx, row, extremities, new_snapshot_id)
-    memberships: dict[str, str] = dict(tx.all("SELECT user_id, membership FROM memberships WHERE room = :room", room=row.room))
-    newest = events.page(tx, row.room, start=(1 << 60, 0), backwards=True, limit=TIMELINE)
-    return _Loaded(row.room, row.version, extremities, snapshot, memberships, newest[::-1], resolved)
+    snapshot = snapshots.load(tx, row.snapshot)
+    if row.forked:
+        snapshot = _resolve(tx, ROOM_VERSIONS[row.version], extremities, snapshot, new_snapshot_id)
+    memberships: dict[str, str] = dict(
+        tx.all("SELECT user_id, membership FROM memberships WHERE room = :room", room=row.room)
+    )
+    newest = events.page(tx, row.room, start=(END, END), backwards=True, limit=TIMELINE)
+    return _Loaded(row, extremities, snapshot, memberships, newest[::-1], heads(tx), bool(row.forked))
 
 
 def _resolve(
-    tx: Transaction, row: room_store.RoomRow, extremities: list[StoredEvent], new_snapshot_id: Callable[[], int]
-) -> tuple[Snapshot, bool]:
-    """The resolved state of a fork; and whether it is not what the room's tables were last made from."""
-    states = [snapshots.load(tx, s) for s in sorted({e.snapshot for e in extremities if e.snapshot is not None})]
-    applied = snapshots.load(tx, row.snapshot) if row.snapshot is not None else states[0]
+    tx: Transaction,
+    version: RoomVersion,
+    extremities: Sequence[StoredEvent],
+    applied: Snapshot,
+    new_snapshot_id: Callable[[], int],
+) -> Snapshot:
+    """The resolved state of a fork; `applied`, the state of the room's tables, where that is what comes out."""
+    states = [snapshots.load(tx, id_) for id_ in sorted({e.snapshot for e in extremities if e.snapshot is not None})]
     differing: set[StateKey] = set()
     for state in states[1:]:
         differing.update(snapshots.changes_between(tx, states[0].id, state.id))
-    version = ROOM_VERSIONS[row.version]
     changes = resolve(version, [state.state for state in states], differing, TransactionReader(tx))
     resolved = {key: event_id for key, event_id in changes.items() if states[0].state.get(key) != event_id}
     merged = states[0].child(new_snapshot_id(), resolved) if resolved else states[0]
-    if merged.state == applied.state:
-        return applied, False
-    return merged, True
+    return applied if merged.state == applied.state else merged
 
 
 def _write_resolution(tx: WriteTransaction, loaded: _Loaded) -> None:
-    """Writes a resolved state down, if the room's front is still what it was resolved from."""
-    front = set(events.forward_extremities(tx, loaded.number))
-    if front != {stored.event.event_id for stored in loaded.extremities}:
+    """Writes a resolved state down, if the room is still as it was when it was resolved."""
+    room = loaded.row.room
+    if tx.dialect.for_update:
+        tx.put(f"SELECT 1 FROM rooms WHERE room = :room {tx.dialect.for_update}", room=room)
+    front = set(events.forward_extremities(tx, room))
+    if room_store.by_number(tx, room) != loaded.row or front != {e.event.event_id for e in loaded.extremities}:
         return
-    snapshots.insert(tx, loaded.number, loaded.snapshot)
-    events.make_current(tx, loaded.number, loaded.snapshot)
-    tx.append("resolution", room=loaded.number, key=str(loaded.snapshot.id))
+    snapshot = loaded.snapshot
+    if snapshot.id not in {loaded.row.snapshot, *(e.snapshot for e in loaded.extremities)}:
+        snapshots.insert(tx, room, snapshot)
+    events.make_current(tx, room, snapshot)
+    # Also where nothing came out differently: somebody may have believed an event that did not stand.
+    tx.append("resolution", room=room, key=str(snapshot.id))
+
+
+def _make_stale(room: Room) -> None:
+    room.stale = True
 
 
 def _event_bytes(stored: StoredEvent) -> int:

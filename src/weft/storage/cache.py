@@ -14,15 +14,28 @@ V = TypeVar("V")
 
 
 class Cache(Generic[K, V]):
-    """Values by key; the least recently used go first once `limit` bytes are held."""
+    """Values by key; the least recently used go first once `limit` bytes are held, but for the last `at_least`.
 
-    def __init__(self, name: str, limit: int, size_of: Callable[[V], int]) -> None:
+    `on_evict` hears of those.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limit: int,
+        size_of: Callable[[V], int],
+        *,
+        at_least: int = 1,
+        on_evict: Callable[[V], None] | None = None,
+    ) -> None:
         self.name = name
         self.limit = limit
         self.bytes = 0
         self.hits = 0
         self.misses = 0
         self._size_of = size_of
+        self._at_least = at_least
+        self._on_evict = on_evict
         self._values: OrderedDict[K, tuple[V, int]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -50,9 +63,11 @@ class Cache(Generic[K, V]):
         size = self._size_of(value)
         self._values[key] = (value, size)
         self.bytes += size
-        while self.bytes > self.limit and len(self._values) > 1:
-            _, (_, evicted) = self._values.popitem(last=False)
-            self.bytes -= evicted
+        while self.bytes > self.limit and len(self._values) > self._at_least:
+            _, (evicted, bytes_) = self._values.popitem(last=False)
+            self.bytes -= bytes_
+            if self._on_evict is not None:
+                self._on_evict(evicted)
 
     def drop(self, key: K) -> None:
         found = self._values.pop(key, None)
@@ -71,9 +86,17 @@ class Budget:
         self.total = total
         self.caches: list[Cache[Any, Any]] = []
 
-    def cache(self, name: str, share: float, size_of: Callable[[V], int]) -> Cache[Any, V]:
+    def cache(
+        self,
+        name: str,
+        share: float,
+        size_of: Callable[[V], int],
+        *,
+        at_least: int = 1,
+        on_evict: Callable[[V], None] | None = None,
+    ) -> Cache[Any, V]:
         """A cache that may hold `share` (0 to 1) of the budget."""
-        made: Cache[Any, V] = Cache(name, int(self.total * share), size_of)
+        made: Cache[Any, V] = Cache(name, int(self.total * share), size_of, at_least=at_least, on_evict=on_evict)
         self.caches.append(made)
         return made
 

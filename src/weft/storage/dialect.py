@@ -3,6 +3,12 @@
 Statements are written with `:name` parameters. `IN :names` and `NOT IN :names` take a list of integers or strings.
 Columns hold integers, text and bytes only (truth values are 0 and 1); casts with `::` and literals that
 contain a colon are not used.
+
+Text is compared by code point on both, whatever the locale that a PostgreSQL database was made with: every text column
+is given the collation "C", so that no index depends on the operating system's tables.
+
+PostgreSQL's text can't hold the character U+0000, which JSON (and so an event's type or state key) can: it is escaped
+on the way there, and restored on the way back.
 """
 
 from __future__ import annotations
@@ -16,6 +22,8 @@ import orjson
 
 _NAME = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 _IN_LIST = re.compile(r"\b(NOT )?IN :([a-z_][a-z0-9_]*)")
+_TEXT_COLUMN = re.compile(r"\bTEXT\b(?! COLLATE)")
+_ESCAPE, _NUL = "\x1b", "\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,13 @@ class Dialect:
 
 
 SQLITE = Dialect(
-    name="sqlite", identity="INTEGER PRIMARY KEY", blob="BLOB", binary_order="", clustered="WITHOUT ROWID", for_update="", skip_locked=""
+    name="sqlite",
+    identity="INTEGER PRIMARY KEY",
+    blob="BLOB",
+    binary_order="",
+    clustered="WITHOUT ROWID",
+    for_update="",
+    skip_locked="",
 )
 POSTGRES = Dialect(
     name="postgres",
@@ -49,7 +63,7 @@ POSTGRES = Dialect(
 
 
 def schema_sql(text: str, dialect: Dialect) -> str:
-    """A migration's text with `{identity}`, `{blob}`, `{binary_order}` and `{clustered}` filled in, and the parts for one database chosen.
+    """A migration's text for one database, with `{identity}`, `{blob}`, `{binary_order}` and `{clustered}` filled in.
 
     Lines between `-- only: sqlite` (or `postgres`) and `-- end` are kept for that database alone.
     """
@@ -63,13 +77,14 @@ def schema_sql(text: str, dialect: Dialect) -> str:
             only = None
         elif only is None or only == dialect.name:
             kept.append(line)
-    return (
+    sql = (
         "\n".join(kept)
         .replace("{identity}", dialect.identity)
         .replace("{blob}", dialect.blob)
         .replace("{binary_order}", dialect.binary_order)
         .replace("{clustered}", dialect.clustered)
     )
+    return _TEXT_COLUMN.sub('TEXT COLLATE "C"', sql) if dialect is POSTGRES else sql
 
 
 @lru_cache(maxsize=4096)
@@ -82,13 +97,35 @@ def sqlite_statement(sql: str) -> tuple[str, tuple[str, ...]]:
 
 
 @lru_cache(maxsize=4096)
-def postgres_statement(sql: str) -> str:
+def postgres_statement(sql: str) -> bytes:
     """The statement in psycopg's form."""
     text = sql.replace("%", "%%")
     text = _IN_LIST.sub(lambda m: f"{'<> ALL' if m.group(1) else '= ANY'}(:{m.group(2)})", text)
-    return _NAME.sub(r"%(\1)s", text)
+    return _NAME.sub(r"%(\1)s", text).encode()
 
 
 def json_lists(params: dict[str, Any], lists: tuple[str, ...]) -> dict[str, Any]:
     """The parameters with their lists written as JSON, for SQLite's `json_each`."""
     return {**params, **{name: orjson.dumps(list(params[name])).decode() for name in lists}}
+
+
+def needs_escape(value: object) -> bool:
+    """Whether a parameter must be escaped for PostgreSQL."""
+    return type(value) is str and (_NUL in value or _ESCAPE in value)
+
+
+def escaped(value: Any) -> Any:
+    """A parameter as PostgreSQL can hold it."""
+    if isinstance(value, list):
+        return [escaped(one) for one in value]
+    return value.replace(_ESCAPE, _ESCAPE + "1").replace(_NUL, _ESCAPE + "0") if type(value) is str else value
+
+
+def is_escaped(value: object) -> bool:
+    """Whether a column's value went through `escaped` and was changed by it."""
+    return type(value) is str and _ESCAPE in value
+
+
+def unescaped(value: Any) -> Any:
+    """A column's value as it was before `escaped`."""
+    return value.replace(_ESCAPE + "0", _NUL).replace(_ESCAPE + "1", _ESCAPE) if is_escaped(value) else value

@@ -16,7 +16,10 @@ from weft.protocol.redaction import redact
 from weft.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from weft.storage import snapshots
 from weft.storage.database import Row, Transaction, WriteTransaction
-from weft.storage.positions import Vector, beyond, within
+from weft.storage.positions import END, Vector, beyond, within
+
+#: Up to this many new events of a room are read all, to be put in graph order here.
+_FEW_ARRIVALS = 200
 
 
 class Outcome(IntEnum):
@@ -42,7 +45,7 @@ class StoredEvent:
         "replaces",
         "room",
         "snapshot",
-        "transaction",
+        "transactions",
     )
 
     def __init__(
@@ -73,6 +76,11 @@ class StoredEvent:
         self.client = client_json(event)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether `unsigned` has nothing that comes with the event itself."""
+        return self.replaced is None and self.redacted_by is None and not self.transactions
+
+    @property
     def order(self) -> tuple[int, int]:
         """The event's place in the room's history: graph order inside a cut."""
         return self.event.depth, self.position
@@ -97,7 +105,7 @@ def insert(tx: WriteTransaction, stored: StoredEvent) -> int:
     event = stored.event
     accepted = stored.outcome is Outcome.ACCEPTED
     position = tx.append("event" if accepted else "hidden_event", room=stored.room, payload=stored)
-    tx.run(
+    tx.put(
         """INSERT INTO events (position, room, event_id, type, state_key, sender, depth, origin_server_ts,
                                snapshot, outcome, redacted_by, replaces, json)
            VALUES (:position, :room, :event_id, :type, :state_key, :sender, :depth, :origin_server_ts,
@@ -118,7 +126,7 @@ def insert(tx: WriteTransaction, stored: StoredEvent) -> int:
         json=event.wire,
     )
     if event.state_key is not None and event.auth_events:
-        tx.run(
+        tx.put(
             """INSERT INTO auth_children (parent, child)
                SELECT position, :child FROM events WHERE event_id IN :parents""",
             child=position,
@@ -130,30 +138,57 @@ def insert(tx: WriteTransaction, stored: StoredEvent) -> int:
 
 
 def extend(tx: WriteTransaction, room: int, event: Event) -> bool | None:
-    """Puts an event at the room's front. Whether it is now the only extremity; if not, the graph has a fork.
+    """Puts a stored event at the room's front. Whether it is now the only extremity; if not, the graph has a fork.
 
-    None where an event that it builds on is not stored: that one's write failed.
+    None where an event that it builds on is not stored: that one's write failed. A fork is noted in the room's row
+    (`is_forked`) until its state is resolved. On a shared database, this process has the room for itself from here
+    to the end of the transaction.
     """
+    if tx.dialect.for_update:
+        tx.put(f"SELECT 1 FROM rooms WHERE room = :room {tx.dialect.for_update}", room=room)
     prev = event.prev_events
-    moved = 0
     if len(prev) == 1:
-        moved = tx.run(
+        tx.put(
             "UPDATE forward_extremities SET event_id = :event_id WHERE room = :room AND event_id = :prev",
             event_id=event.event_id,
             room=room,
             prev=prev[0],
         )
     else:
-        tx.run("DELETE FROM forward_extremities WHERE room = :room AND event_id IN :prev", room=room, prev=list(prev))
-    if not moved:
-        if prev and tx.value("SELECT COUNT(*) FROM events WHERE event_id IN :prev", prev=list(prev)) < len(prev):
+        tx.put("DELETE FROM forward_extremities WHERE room = :room AND event_id IN :prev", room=room, prev=list(prev))
+    front = tx.all("SELECT event_id FROM forward_extremities WHERE room = :room LIMIT 2", room=room)
+    if front == [(event.event_id,)]:
+        return True
+    if (event.event_id,) not in tx.all(_IN_FRONT, room=room, event_id=event.event_id):
+        if prev and tx.value("SELECT COUNT(*) FROM events WHERE event_id IN :prev", prev=list(prev)) < len(set(prev)):
             return None
-        tx.run(
+        tx.put(
             "INSERT INTO forward_extremities (room, event_id) VALUES (:room, :event_id)",
             room=room,
             event_id=event.event_id,
         )
-    return bool(tx.value("SELECT COUNT(*) FROM forward_extremities WHERE room = :room", room=room) == 1)
+        if not front:
+            return True
+    _note_fork(tx, room)
+    return False
+
+
+_IN_FRONT = "SELECT event_id FROM forward_extremities WHERE room = :room AND event_id = :event_id"
+
+
+def _note_fork(tx: WriteTransaction, room: int) -> None:
+    """Ends of the graph that all have the state of the room's tables need no resolving."""
+    tx.put(
+        """UPDATE rooms SET forked = 1 WHERE room = :room AND forked = 0 AND EXISTS (
+               SELECT 1 FROM forward_extremities f JOIN events e ON e.event_id = f.event_id
+               WHERE f.room = rooms.room AND (e.snapshot IS NULL OR e.snapshot <> rooms.snapshot))""",
+        room=room,
+    )
+
+
+def is_forked(tx: Transaction, room: int) -> bool:
+    """Whether the ends of the room's graph have different states that nobody has resolved yet."""
+    return bool(tx.value("SELECT forked FROM rooms WHERE room = :room", room=room))
 
 
 def make_current(
@@ -161,14 +196,14 @@ def make_current(
 ) -> None:
     """Makes the searchable tables of the room's current state agree with a snapshot that is stored.
 
+    To be called after `extend` for the only extremity's state, and for the resolved state of a fork.
     `known` spares looking up events that the caller has at hand.
     """
     applied: int | None = tx.value("SELECT snapshot FROM rooms WHERE room = :room", room=room)
     if applied == snapshot.id:
+        tx.put("UPDATE rooms SET forked = 0 WHERE room = :room AND forked <> 0", room=room)
         return
-    if applied is None and snapshot.parent is not None and snapshot.parent.depth == 0:
-        changed = dict(snapshot.changes)
-    elif applied == snapshot.parent_id:
+    if applied == snapshot.parent_id or (applied is None and snapshot.depth == 1):
         changed = dict(snapshot.changes)
     elif applied is None:
         changed = dict(snapshot.state)
@@ -176,7 +211,7 @@ def make_current(
         changed = {key: new for key, (_, new) in snapshots.changes_between(tx, applied, snapshot.id).items()}
     for (event_type, state_key), event_id in changed.items():
         _set_current(tx, room, event_type, state_key, event_id, known or {})
-    tx.run("UPDATE rooms SET snapshot = :snapshot WHERE room = :room", snapshot=snapshot.id, room=room)
+    tx.put("UPDATE rooms SET snapshot = :snapshot, forked = 0 WHERE room = :room", snapshot=snapshot.id, room=room)
 
 
 def _set_current(
@@ -190,14 +225,14 @@ def _set_current(
     if event_type == "m.room.member":
         _set_membership(tx, room, state_key, event_id, known)
     elif event_id is None:
-        tx.run(
+        tx.put(
             "DELETE FROM current_state WHERE room = :room AND type = :type AND state_key = :state_key",
             room=room,
             type=event_type,
             state_key=state_key,
         )
     else:
-        tx.run(
+        tx.put(
             """INSERT INTO current_state (room, type, state_key, event_id)
                VALUES (:room, :type, :state_key, :event_id)
                ON CONFLICT (room, type, state_key) DO UPDATE SET event_id = excluded.event_id""",
@@ -212,13 +247,13 @@ def _set_membership(
     tx: WriteTransaction, room: int, user_id: str, event_id: str | None, known: Mapping[str, StoredEvent]
 ) -> None:
     if event_id is None:
-        tx.run("DELETE FROM memberships WHERE room = :room AND user_id = :user_id", room=room, user_id=user_id)
+        tx.put("DELETE FROM memberships WHERE room = :room AND user_id = :user_id", room=room, user_id=user_id)
         return
     stored = known.get(event_id) or by_id(tx, event_id)
     if stored is None:
         return
     membership = stored.event.membership or "leave"
-    tx.run(
+    tx.put(
         """INSERT INTO memberships (room, user_id, membership, event_id, position)
            VALUES (:room, :user_id, :membership, :event_id, :position)
            ON CONFLICT (room, user_id) DO UPDATE SET membership = excluded.membership,
@@ -239,7 +274,7 @@ def _insert_relation(tx: WriteTransaction, position: int, stored: StoredEvent) -
     target, rel_type, key = relates_to.get("event_id"), relates_to.get("rel_type"), relates_to.get("key")
     if not (isinstance(target, str) and isinstance(rel_type, str)):
         return
-    tx.run(
+    tx.put(
         """INSERT INTO relations (position, room, target, rel_type, type, sender, key, depth)
            VALUES (:position, :room, :target, :rel_type, :type, :sender, :key, :depth)""",
         position=position,
@@ -259,13 +294,16 @@ def apply_redaction(tx: WriteTransaction, target: StoredEvent, redaction_id: str
         return
     event = target.event
     redacted = Event.stored(redact(event.pdu, event.version), event.version, event.event_id)
-    tx.run(
-        "UPDATE events SET json = :json, redacted_by = :redaction WHERE position = :position",
+    applied = tx.run(
+        """UPDATE events SET json = :json, redacted_by = :redaction
+           WHERE position = :position AND redacted_by IS NULL""",
         json=redacted.wire,
         redaction=redaction_id,
         position=target.position,
     )
-    tx.run("DELETE FROM relations WHERE position = :position", position=target.position)
+    if not applied:
+        return
+    tx.put("DELETE FROM relations WHERE position = :position", position=target.position)
     # Readers in every process replace what they hold of the event.
     tx.append("redacted", room=target.room, key=event.event_id, payload=by_id(tx, event.event_id))
 
@@ -318,16 +356,53 @@ def page(
     return _stored_all(tx, rows)
 
 
-def arrivals(tx: Transaction, room: int, since: Vector, upto: Vector, limit: int) -> list[StoredEvent]:
-    """The newest accepted events of a room between two vectors, newest first in graph order."""
+def arrivals(
+    tx: Transaction,
+    room: int,
+    since: Vector,
+    upto: Vector,
+    limit: int,
+    below: tuple[int, int] = (END, END),
+) -> list[StoredEvent]:
+    """The newest accepted events of a room between two vectors, newest first in graph order, up to a place."""
+    if since != Vector():
+        # Few events have arrived, most often: those are found by their arrival, and not by a walk down the room.
+        rows = tx.all(
+            f"""SELECT position FROM events WHERE room = :room
+                AND {beyond(since)} AND {within(upto)} LIMIT {_FEW_ARRIVALS}""",
+            room=room,
+        )
+        if len(rows) < _FEW_ARRIVALS:
+            found = by_positions(tx, [position for (position,) in rows]).values() if rows else ()
+            accepted = [one for one in found if one.outcome is Outcome.ACCEPTED and one.order <= below]
+            return sorted(accepted, key=lambda one: one.order, reverse=True)[:limit]
     rows = tx.all(
         f"""SELECT {_COLUMNS} {_FROM} WHERE e.room = :room AND e.outcome = 0
             AND {beyond(since, "e.position")} AND {within(upto, "e.position")}
+            AND (e.depth, e.position) <= (:depth, :position)
             ORDER BY e.depth DESC, e.position DESC LIMIT :limit""",
         room=room,
+        depth=below[0],
+        position=below[1],
         limit=limit,
     )
     return _stored_all(tx, rows)
+
+
+def rooms_with_news(tx: Transaction, rooms: Collection[int], since: Vector) -> set[int]:
+    """Which of some rooms have events beyond a vector."""
+    rows = tx.all(
+        f"""SELECT r.room FROM rooms r WHERE r.room IN :rooms
+            AND EXISTS (SELECT 1 FROM events e WHERE e.room = r.room AND {beyond(since, "e.position")})""",
+        rooms=list(rooms),
+    )
+    return {room for (room,) in rows}
+
+
+def newest_within(tx: Transaction, room: int, cut: Vector) -> StoredEvent | None:
+    """The last event in graph order of what a cut holds of a room."""
+    found = arrivals(tx, room, Vector(), cut, 1)
+    return found[0] if found else None
 
 
 def auth_children(tx: Transaction, event_id: str) -> Iterator[tuple[StateKey, str]]:

@@ -38,7 +38,9 @@ class Follower:
 class Following:
     """Runs one follower until cancelled."""
 
-    def __init__(self, follower: Follower, database: Database, log_: Log, holder: str, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, follower: Follower, database: Database, log_: Log, holder: str, now_ms: Callable[[], int]
+    ) -> None:
         self.follower = follower
         self._database = database
         self._log = log_
@@ -51,8 +53,7 @@ class Following:
         while True:
             try:
                 if await self._hold():
-                    self.cursor = await self._database.write(_start, self.follower)
-                    await self._follow()
+                    await self._run_while_held()
             except Exception:
                 log.exception("follower failed; it starts again", follower=self.follower.name)
             await asyncio.sleep(_RETRY_SECONDS)
@@ -61,45 +62,67 @@ class Following:
         """Returns once everything in the vector is handled, by whichever process runs the follower."""
         while not self.cursor.covers(vector):
             if self._database.shared:
-                self.cursor = self.cursor.joined(await self._database.read(cursor, self.follower.name))
-                if self.cursor.covers(vector):
+                if (await self._database.read(cursor, self.follower.name)).covers(vector):
                     return
                 await asyncio.sleep(0.02)
             else:
                 self._moved.clear()
                 await self._moved.wait()
 
-    async def _follow(self) -> None:
-        while await self._hold():
-            entries = await self._next()
-            if entries:
-                chosen = [entry for entry in entries if entry.kind in self.follower.kinds]
-                if chosen:
-                    await self.follower.handle(chosen)
-                following = self.cursor.advanced(entry.position for entry in entries)
-                await self._database.write(save_cursor, self.follower.name, following)
-                self.cursor = following
-                self._moved.set()
-            else:
-                await self._idle()
+    async def release(self) -> None:
+        """Lets another process take over at once."""
+        if self._database.shared:
+            await self._database.write(leases.release, self._lease, self._holder)
 
-    async def _idle(self) -> None:
-        try:
-            await asyncio.wait_for(self._log.wait_for_anything(), _LEASE_MS / 3000)
-        except TimeoutError:
+    @property
+    def _lease(self) -> str:
+        return f"follower/{self.follower.name}"
+
+    async def _run_while_held(self) -> None:
+        """Follows until the lease is lost, which another process may then hold already."""
+        if not self._database.shared:
+            await self._follow()
             return
+        following = asyncio.create_task(self._follow())
+        try:
+            while not following.done():
+                await asyncio.wait([following], timeout=_LEASE_MS / 3000)
+                if not following.done() and not await self._hold():
+                    return
+            following.result()
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        self.cursor = await self._database.write(_start, self.follower)
+        while True:
+            entries = await self._next()
+            if not entries:
+                await self._log.wait_for_anything()
+                continue
+            chosen = [entry for entry in entries if entry.kind in self.follower.kinds]
+            if chosen:
+                await self.follower.handle(chosen)
+            following = self.cursor.advanced(entry.position for entry in entries)
+            await self._database.write(save_cursor, self.follower.name, following)
+            self.cursor = following
+            self._moved.set()
 
     async def _next(self) -> list[Entry]:
         entries = self._log.since(self.cursor, limit=_BATCH)
-        if entries is None:
-            return await self._database.read(read_after, self.cursor, None, _BATCH)
-        return entries
+        if entries is not None:
+            return entries
+        found = await self._database.read(read_after, self.cursor, None, _BATCH)
+        # What this process has not applied yet, the follower would meet with a view of rooms that is behind.
+        head = self._log.head
+        return [entry for entry in found if entry.position in head]
 
     async def _hold(self) -> bool:
         if not self._database.shared:
             return True
         return await self._database.write(
-            leases.take, f"follower/{self.follower.name}", self._holder, now_ms=self._now_ms(), for_ms=_LEASE_MS
+            leases.take, self._lease, self._holder, now_ms=self._now_ms(), for_ms=_LEASE_MS
         )
 
 
@@ -112,7 +135,8 @@ def cursor(tx: Transaction, name: str) -> Vector:
 def save_cursor(tx: WriteTransaction, name: str, vector: Vector) -> None:
     tx.many(
         """INSERT INTO followers (name, writer, number) VALUES (:name, :writer, :number)
-           ON CONFLICT (name, writer) DO UPDATE SET number = excluded.number""",
+           ON CONFLICT (name, writer) DO UPDATE SET number = excluded.number
+           WHERE followers.number < excluded.number""",
         [{"name": name, "writer": writer, "number": number} for writer, number in vector],
     )
 
@@ -120,8 +144,7 @@ def save_cursor(tx: WriteTransaction, name: str, vector: Vector) -> None:
 def _start(tx: WriteTransaction, follower: Follower) -> Vector:
     found = cursor(tx, follower.name)
     if found == Vector() and not follower.from_beginning:
+        # A row for a writer that never was marks that the start is made, also in an empty log.
         found = heads(tx)
-        save_cursor(tx, follower.name, found)
+        save_cursor(tx, follower.name, found.joined(Vector({0: 1})))
     return found
-
-

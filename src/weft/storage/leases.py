@@ -1,6 +1,7 @@
 """Leases: what only one process should do at a time belongs to whoever holds the row, until it expires.
 
-Times are milliseconds since the epoch and come from the caller.
+Times are milliseconds since the epoch and come from the caller. A writer id is leased in another way: it belongs to
+the connection that took it.
 """
 
 from __future__ import annotations
@@ -36,44 +37,39 @@ def holder(tx: Transaction, name: str, *, now_ms: int) -> str | None:
     return found
 
 
-def take_writer(tx: WriteTransaction, holder: str, *, now_ms: int, for_ms: int) -> tuple[int, int]:
-    """Leases a writer id, an expired one before a new one; returns it and the number of its newest entry."""
-    writer: int | None = tx.value(
-        f"SELECT writer FROM writers WHERE expires_ms <= :now ORDER BY writer LIMIT 1 {tx.dialect.skip_locked}",
-        now=now_ms,
+# -- writers: whose entries of the log have which number
+
+#: PostgreSQL's advisory locks: one for each writer id, and one for making a new id.
+_WRITER_LOCKS, _NEW_WRITER_LOCK = 0x77656674, 0
+
+
+def only_writer(tx: WriteTransaction, holder: str) -> tuple[int, int]:
+    """The writer id of a database that a single process uses, and the number of its newest entry."""
+    tx.run(
+        """INSERT INTO writers (writer, holder) VALUES (1, :holder)
+           ON CONFLICT (writer) DO UPDATE SET holder = excluded.holder""",
+        holder=holder,
     )
-    if writer is None:
-        writer = 1 + (tx.value("SELECT MAX(writer) FROM writers") or 0)
-        tx.run(
-            "INSERT INTO writers (writer, holder, expires_ms) VALUES (:writer, :holder, :expires)",
-            writer=writer,
-            holder=holder,
-            expires=now_ms + for_ms,
-        )
-    else:
-        tx.run(
-            "UPDATE writers SET holder = :holder, expires_ms = :expires WHERE writer = :writer",
-            writer=writer,
-            holder=holder,
-            expires=now_ms + for_ms,
-        )
-    return writer, newest_number(tx, writer)
+    return 1, newest_number(tx, 1)
 
 
-def renew_writer(tx: WriteTransaction, writer: int, holder: str, *, now_ms: int, for_ms: int) -> bool:
-    """Keeps a writer id. False where another process has taken it: this one must stop writing."""
-    return bool(
-        tx.run(
-            "UPDATE writers SET expires_ms = :expires WHERE writer = :writer AND holder = :holder",
-            writer=writer,
-            holder=holder,
-            expires=now_ms + for_ms,
-        )
-    )
+def take_writer(tx: WriteTransaction, holder: str, preferred: int | None = None) -> tuple[int, int]:
+    """Takes a writer id that no connection holds, for as long as this connection lives; and its newest number.
 
-
-def release_writer(tx: WriteTransaction, writer: int, holder: str) -> None:
-    tx.run("UPDATE writers SET expires_ms = 0 WHERE writer = :writer AND holder = :holder", writer=writer, holder=holder)
+    PostgreSQL gives a lock of the connection up when the connection ends, and only after what it wrote is
+    decided; so no clock is needed, and a process that was cut off can't write under an id that it has lost.
+    """
+    tx.run("SELECT pg_advisory_xact_lock(:space, :key)", space=_WRITER_LOCKS, key=_NEW_WRITER_LOCK)
+    known: list[int] = [writer for (writer,) in tx.all("SELECT writer FROM writers ORDER BY writer")]
+    known.sort(key=lambda writer: writer != preferred)
+    for writer in known:
+        if tx.value("SELECT pg_try_advisory_lock(:space, :key)", space=_WRITER_LOCKS, key=writer):
+            tx.run("UPDATE writers SET holder = :holder WHERE writer = :writer", holder=holder, writer=writer)
+            return writer, newest_number(tx, writer)
+    writer = max(known, default=0) + 1
+    tx.run("SELECT pg_advisory_lock(:space, :key)", space=_WRITER_LOCKS, key=writer)
+    tx.run("INSERT INTO writers (writer, holder) VALUES (:writer, :holder)", writer=writer, holder=holder)
+    return writer, 0
 
 
 def newest_number(tx: Transaction, writer: int) -> int:
@@ -84,3 +80,9 @@ def newest_number(tx: Transaction, writer: int) -> int:
         beyond=(writer + 1) << WRITER_SHIFT,
     )
     return (position or 0) & NUMBER_MASK
+
+
+def new_run(tx: WriteTransaction, holder: str) -> int:
+    """A number that no start of any process ever had: what ids that must be unique are made from without asking."""
+    run: int = tx.value("INSERT INTO runs (holder) VALUES (:holder) RETURNING run", holder=holder)
+    return run

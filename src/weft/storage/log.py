@@ -10,10 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import lru_cache
+
+import structlog
 
 from weft.storage import events
 from weft.storage.database import Database, Transaction
-from weft.storage.positions import NUMBER_MASK, WRITER_SHIFT, Entry, Vector
+from weft.storage.positions import NUMBER_MASK, WRITER_SHIFT, Entry, Vector, ranges_beyond
+
+logger = structlog.get_logger(__name__)
 
 Applier = Callable[[Sequence[Entry]], None]
 
@@ -32,7 +37,7 @@ class Log:
         self.head = Vector()
         #: Whether the server is about to stop, so that nobody should wait any more.
         self.closed = False
-        self._recent: deque[Entry] = deque(maxlen=_RECENT)
+        self._recent: deque[Entry] = deque()
         #: Everything at or below this vector may be missing from `_recent`.
         self._floor = Vector()
         self._appliers: list[Applier] = []
@@ -45,6 +50,7 @@ class Log:
         """Reads how far the log goes. What lies before that is history, which readers look up."""
         self.head = self._floor = await self._database.read(heads)
         self._database.on_commit = self.publish
+        self._database.read_missed = self._read_missed
 
     def on_entries(self, applier: Applier) -> None:
         """Has an applier called with every group of entries, in order, before anybody else hears of them."""
@@ -56,14 +62,17 @@ class Log:
         fresh = [entry for entry in entries if entry.position not in head]
         if not fresh:
             return
-        if len(self._recent) + len(fresh) > _RECENT:
-            overflow = len(self._recent) + len(fresh) - _RECENT
-            dropped = list(self._recent)[:overflow] + fresh[: max(0, overflow - len(self._recent))]
-            self._floor = self._floor.advanced(entry.position for entry in dropped)
         self._recent.extend(fresh)
+        if len(self._recent) > _RECENT:
+            dropped = [self._recent.popleft().position for _ in range(len(self._recent) - _RECENT)]
+            self._floor = self._floor.advanced(dropped)
         self.head = head.advanced((fresh[-1].position,) if len(fresh) == 1 else (e.position for e in fresh))
         for applier in self._appliers:
-            applier(fresh)
+            try:
+                applier(fresh)
+            except Exception:
+                # The others must hear of it, and so must those who wait for the commit.
+                logger.exception("what follows the log failed", applier=applier)
         _wake(self._anything)
 
     # -- waiting
@@ -88,7 +97,8 @@ class Log:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         self._waiting[key].add(future)
-        handle = loop.call_later(timeout, _resolve, future)
+        deadline = loop.time() + timeout
+        handle = loop.call_at(deadline, _resolve, future)
         try:
             await future
         finally:
@@ -98,7 +108,7 @@ class Log:
                 futures.discard(future)
                 if not futures:
                     del self._waiting[key]
-        return loop.time() < handle.when()
+        return loop.time() < deadline
 
     def close(self) -> None:
         """Ends all waiting, now and from now on: the server is about to stop."""
@@ -156,54 +166,69 @@ class Log:
         await self._catch_up()
 
     async def _catch_up(self) -> None:
-        own = self._database.writer.id if self._database.writer else 0
-        while True:
-            entries = await self._database.read(_read_with_events, self.head, own)
+        more = True
+        while more:
+            # This process's own entries come by `publish`, in the order of its commits.
+            own = self._database.writer.id if self._database.writer else 0
+            entries, more = await self._database.read(_read_new, self.head, own)
             self.publish(entries)
-            if len(entries) < _BATCH:
-                return
+
+    def _read_missed(self, tx: Transaction, writer: int) -> list[Entry]:
+        others = Vector({one: NUMBER_MASK for (one,) in tx.all("SELECT writer FROM writers") if one != writer})
+        return _with_events(tx, read_after(tx, self.head.joined(others), None, NUMBER_MASK))
 
 
 def heads(tx: Transaction) -> Vector:
     """How far the log goes."""
-    numbers: dict[int, int] = {}
-    for (writer,) in tx.all("SELECT writer FROM writers"):
-        position: int | None = tx.value(
-            "SELECT MAX(position) FROM log WHERE position >= :first AND position < :beyond",
-            first=writer << WRITER_SHIFT,
-            beyond=(writer + 1) << WRITER_SHIFT,
-        )
-        if position is not None:
-            numbers[writer] = position & NUMBER_MASK
-    return Vector(numbers)
+    rows = tx.all(
+        f"""SELECT (SELECT MAX(position) FROM log
+                    WHERE position >= CAST(w.writer AS BIGINT) << {WRITER_SHIFT}
+                      AND position < CAST(w.writer + 1 AS BIGINT) << {WRITER_SHIFT})
+            FROM writers w"""
+    )
+    return Vector().advanced(position for (position,) in rows if position is not None)
 
 
 def read_after(tx: Transaction, vector: Vector, except_writer: int | None, limit: int) -> list[Entry]:
-    """Entries beyond a vector: each writer's in the order of its numbers."""
-    found: list[Entry] = []
-    for (writer,) in tx.all("SELECT writer FROM writers ORDER BY writer"):
-        if writer == except_writer:
-            continue
-        rows = tx.all(
-            """SELECT position, kind, room, user_id, key FROM log
-               WHERE position > :after AND position < :beyond ORDER BY position LIMIT :limit""",
-            after=(writer << WRITER_SHIFT) + vector.number(writer),
-            beyond=(writer + 1) << WRITER_SHIFT,
-            limit=limit,
-        )
-        found.extend(Entry(*row) for row in rows)
-    return found
+    """Entries beyond a vector: each writer's in the order of its numbers, up to `limit` of one."""
+    if except_writer is not None:
+        vector = vector.joined(Vector({except_writer: NUMBER_MASK}))
+    ranges = ranges_beyond(vector)
+    bounds = {
+        f"{name}_{i}": bound for i, pair in enumerate(ranges) for name, bound in zip(("a", "b"), pair, strict=True)
+    }
+    return [Entry(*row) for row in tx.all(_ranges_sql(len(ranges)), limit=limit, **bounds)]
 
 
-def _read_with_events(tx: Transaction, vector: Vector, except_writer: int) -> list[Entry]:
-    """As `read_after`, with the events themselves as payload, as their own process would have them."""
-    entries = read_after(tx, vector, except_writer, _BATCH)
+@lru_cache
+def _ranges_sql(count: int) -> str:
+    """One look for all writers: a range for each, and one for the writers between that are not known yet."""
+    return " UNION ALL ".join(
+        f"""SELECT * FROM (
+                SELECT position, kind, room, user_id, key FROM log
+                WHERE position > :a_{i} AND position < :b_{i} ORDER BY position LIMIT :limit
+            ) r{i}"""
+        for i in range(count)
+    )
+
+
+def _read_new(tx: Transaction, vector: Vector, own: int) -> tuple[list[Entry], bool]:
+    """What other writers have appended, and whether there may be more."""
+    entries = read_after(tx, vector, own, _BATCH)
+    return _with_events(tx, entries), len(entries) >= _BATCH
+
+
+def _with_events(tx: Transaction, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries with the events themselves as payload, as their own process would have them."""
     positions = [entry.position for entry in entries if entry.kind == "event"]
     at = events.by_positions(tx, positions) if positions else {}
     redacted = [entry.key for entry in entries if entry.kind == "redacted" and entry.key]
     by_id = events.by_ids(tx, redacted) if redacted else {}
     return [
-        entry._replace(payload=at.get(entry.position) or by_id.get(entry.key or "")) for entry in entries
+        entry._replace(payload=at.get(entry.position) if entry.kind == "event" else by_id.get(entry.key or ""))
+        if entry.kind in ("event", "redacted")
+        else entry
+        for entry in entries
     ]
 
 
@@ -215,5 +240,3 @@ def _wake(futures: set[asyncio.Future[None]]) -> None:
 def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-

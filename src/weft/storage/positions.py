@@ -15,6 +15,10 @@ from weft.protocol.errors import InvalidParam
 WRITER_SHIFT = 40
 NUMBER_MASK = (1 << WRITER_SHIFT) - 1
 _MAX_WRITER = (1 << 22) - 1
+#: Above every position, and above every event's depth.
+END = (1 << 63) - 1
+#: How many writers a spelled vector may name: far more than ever write to one database.
+_MAX_PAIRS = 256
 _MAX_DIGITS = len(str(NUMBER_MASK))
 
 
@@ -93,7 +97,10 @@ class Vector:
     def parse(cls, text: str) -> Vector:
         """Reads what `spell` wrote; raises `InvalidParam` for anything else."""
         numbers: dict[int, int] = {}
-        for pair in text.split("_"):
+        pairs = text.split("_", _MAX_PAIRS)
+        if len(pairs) > _MAX_PAIRS:
+            raise InvalidParam("The token is not one that this server made.")
+        for pair in pairs:
             writer, dot, number = pair.partition(".")
             if not (dot and _is_number(writer) and _is_number(number)):
                 raise InvalidParam("The token is not one that this server made.")
@@ -108,9 +115,22 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
 
 
+def ranges_beyond(vector: Vector) -> list[tuple[int, int]]:
+    """The positions that are not in the vector, as pairs of bounds that are themselves left out."""
+    ranges: list[tuple[int, int]] = []
+    start = 0
+    for writer, number in sorted(vector):
+        first = writer << WRITER_SHIFT
+        if first > start + 1:
+            ranges.append((start, first))
+        start = first + number
+    return [*ranges, (start, END)]
+
+
 def beyond(vector: Vector, column: str = "position") -> str:
-    """The SQL condition that a position is not in the vector."""
-    return f"NOT {within(vector, column)}"
+    """The SQL condition that a position is not in the vector, as ranges that an index can serve."""
+    ranges = [f"({column} > {after} AND {column} < {before})" for after, before in ranges_beyond(vector)]
+    return f"({' OR '.join(ranges)})"
 
 
 def within(vector: Vector, column: str = "position") -> str:

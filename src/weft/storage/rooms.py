@@ -14,7 +14,10 @@ class RoomRow(NamedTuple):
     room: int
     room_id: str
     version: str
+    #: The state that `memberships` and `current_state` hold.
     snapshot: int | None
+    #: Whether the ends of the graph have different states that are not resolved yet.
+    forked: int
 
 
 class MembershipRow(NamedTuple):
@@ -35,12 +38,12 @@ def create(tx: WriteTransaction, room_id: str, version: str) -> int:
 
 
 def by_id(tx: Transaction, room_id: str) -> RoomRow | None:
-    row = tx.one("SELECT room, room_id, version, snapshot FROM rooms WHERE room_id = :room_id", room_id=room_id)
+    row = tx.one("SELECT room, room_id, version, snapshot, forked FROM rooms WHERE room_id = :room_id", room_id=room_id)
     return RoomRow(*row) if row else None
 
 
 def by_number(tx: Transaction, room: int) -> RoomRow | None:
-    row = tx.one("SELECT room, room_id, version, snapshot FROM rooms WHERE room = :room", room=room)
+    row = tx.one("SELECT room, room_id, version, snapshot, forked FROM rooms WHERE room = :room", room=room)
     return RoomRow(*row) if row else None
 
 

@@ -6,6 +6,7 @@ A row keeps the positions of the events that changed, packed; a negative positio
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import immutables
 import msgspec
@@ -13,42 +14,43 @@ import msgspec
 from weft.graph.snapshot import Changes, Snapshot, State, apply
 from weft.protocol.event import StateKey
 from weft.storage.database import Transaction, WriteTransaction
-from weft.storage.positions import WRITER_SHIFT
 
 _decode = msgspec.msgpack.Decoder(list[int]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
+#: Differences up to this long are read whole.
+_FEW = 32
+
 
 def insert(tx: WriteTransaction, room: int, snapshot: Snapshot) -> None:
-    """Writes a snapshot whose events are stored already. Writing it twice changes nothing."""
-    changes = _pack(tx, room, snapshot.changes)
-    is_parent = snapshot.base is None or snapshot.base.id == snapshot.parent_id
-    tx.run(
+    """Writes a snapshot whose events are stored already."""
+    parent, base = snapshot.parent, snapshot.base
+    is_parent = base is None or base.id == snapshot.parent_id
+    tx.put(
         """INSERT INTO snapshots (snapshot, room, depth, parent, base, changes, skip)
-           VALUES (:snapshot, :room, :depth, :parent, :base, :changes, :skip)
-           ON CONFLICT (snapshot) DO NOTHING""",
+           VALUES (:snapshot, :room, :depth, :parent, :base, :changes, :skip)""",
         snapshot=snapshot.id,
         room=room,
         depth=snapshot.depth,
         parent=snapshot.parent_id,
-        base=snapshot.base.id if snapshot.base is not None else None,
-        changes=changes,
-        skip=None if is_parent else _pack(tx, room, snapshot.skip),
+        base=base.id if base is not None else None,
+        changes=_pack(tx, snapshot.changes, parent.state if parent is not None else immutables.Map()),
+        skip=None if is_parent or base is None else _pack(tx, snapshot.skip, base.state),
     )
 
 
 def load(tx: Transaction, snapshot: int) -> Snapshot:
     """Reads a snapshot. Raises KeyError where there is none."""
     rows = _base_chain(tx, snapshot)
-    deltas = [_decode(row[4] if row[4] is not None else row[3]) for row in rows]
-    events = _events_at(tx, {abs(position) for delta in deltas for position in delta})
+    deltas = [(_decode(row.changes), None if row.skip is None else _decode(row.skip)) for row in rows]
+    events = _events_at(tx, {abs(position) for pair in deltas for delta in pair if delta for position in delta})
     node: Snapshot | None = None
     state: State = immutables.Map()
-    for (id_, depth, parent, packed, _skip), delta in zip(reversed(rows), reversed(deltas), strict=True):
-        skip = _unpack(delta, events)
-        state = apply(state, skip)
-        own = skip if _skip is None else _unpack(_decode(packed), events)
-        node = Snapshot(id_, depth, state, parent_id=parent, base=node, changes=own, skip=skip)
+    for row, (changes, skip) in zip(reversed(rows), reversed(deltas), strict=True):
+        own = _unpack(changes, events)
+        jump = own if skip is None else _unpack(skip, events)
+        state = apply(state, jump)
+        node = Snapshot(row.snapshot, row.depth, state, parent_id=row.parent, base=node, changes=own, skip=jump)
     if node is None:
         raise KeyError(snapshot)
     return node
@@ -58,15 +60,20 @@ def entries(tx: Transaction, snapshot: int, keys: Iterable[StateKey]) -> dict[St
     """The event ids in some places of a state, without reading all of it."""
     wanted = set(keys)
     found: dict[StateKey, str | None] = {}
+    places: dict[int, tuple[str, str, str]] = {}
     row = _row(tx, snapshot)
     while row is not None and wanted:
-        _, _, _, packed, skip, base = row
-        delta = _decode(skip if skip is not None else packed)
-        for key, event_id in _unpack(delta, _events_at(tx, {abs(position) for position in delta})).items():
+        delta = _jump(row)
+        if len(delta) <= _FEW:
+            here = _events_at(tx, {abs(position) for position in delta})
+        else:
+            # Far fewer events ever stood in these places than a long difference holds.
+            here = places = places or _events_in_places(tx, row.room, wanted)
+        for key, event_id in _unpack([p for p in delta if abs(p) in here], here).items():
             if key in wanted:
                 wanted.discard(key)
                 found[key] = event_id
-        row = _row(tx, base) if base is not None else None
+        row = _row(tx, row.base) if row.base is not None else None
     return {key: event_id for key, event_id in found.items() if event_id is not None}
 
 
@@ -77,77 +84,72 @@ def changes_between(tx: Transaction, older: int, newer: int) -> dict[StateKey, t
     """
     a, b = _row(tx, older), _row(tx, newer)
     candidates: set[int] = set()
-    while a is not None and b is not None and a[0] != b[0]:
-        if a[1] == b[1] and a[5] is not None and a[5] != b[5]:
+    while a is not None and b is not None and a.snapshot != b.snapshot:
+        if a.depth == b.depth and a.base is not None and b.base is not None and a.base != b.base:
             # Branches at one depth have their bases at one depth too: both may jump.
             candidates.update(_jump(a))
             candidates.update(_jump(b))
-            a, b = _row(tx, a[5]), _row(tx, b[5]) if b[5] is not None else None
-        elif a[1] >= b[1]:
-            a = _step(tx, a, b[1], candidates)
+            a, b = _row(tx, a.base), _row(tx, b.base)
+        elif a.depth >= b.depth:
+            a = _step(tx, a, b.depth, candidates)
         else:
-            b = _step(tx, b, a[1], candidates)
+            b = _step(tx, b, a.depth, candidates)
     keys = set(_unpack(list(candidates), _events_at(tx, {abs(position) for position in candidates})))
     old, new = entries(tx, older, keys), entries(tx, newer, keys)
     return {key: (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}
 
 
-_SnapshotRow = tuple[int, int, int | None, bytes, bytes | None, int | None]
+class _Row(NamedTuple):
+    snapshot: int
+    room: int
+    depth: int
+    parent: int | None
+    base: int | None
+    changes: bytes
+    skip: bytes | None
 
 
-def _row(tx: Transaction, snapshot: int) -> _SnapshotRow | None:
+def _row(tx: Transaction, snapshot: int) -> _Row | None:
     row = tx.one(
-        "SELECT snapshot, depth, parent, changes, skip, base FROM snapshots WHERE snapshot = :snapshot",
+        "SELECT snapshot, room, depth, parent, base, changes, skip FROM snapshots WHERE snapshot = :snapshot",
         snapshot=snapshot,
     )
-    return (row[0], row[1], row[2], bytes(row[3]), None if row[4] is None else bytes(row[4]), row[5]) if row else None
+    return _Row(*row) if row else None
 
 
-def _jump(row: _SnapshotRow) -> list[int]:
-    return _decode(row[4] if row[4] is not None else row[3])
+def _jump(row: _Row) -> list[int]:
+    """What differs from the base."""
+    return _decode(row.skip if row.skip is not None else row.changes)
 
 
-def _step(tx: Transaction, row: _SnapshotRow, down_to: int, candidates: set[int]) -> _SnapshotRow | None:
+def _step(tx: Transaction, row: _Row, down_to: int, candidates: set[int]) -> _Row | None:
     """One step towards the root: to the base while that is not above `down_to`, else to the parent."""
-    _, depth, parent, packed, _, base = row
-    if base is not None and (depth & (depth - 1)) >= down_to:
+    if row.base is not None and (row.depth & (row.depth - 1)) >= down_to:
         candidates.update(_jump(row))
-        return _row(tx, base)
-    candidates.update(_decode(packed))
-    return _row(tx, parent) if parent is not None else None
+        return _row(tx, row.base)
+    candidates.update(_decode(row.changes))
+    return _row(tx, row.parent) if row.parent is not None else None
 
 
-def _base_chain(tx: Transaction, snapshot: int) -> list[tuple[int, int, int | None, bytes, bytes | None]]:
-    rows = []
+def _base_chain(tx: Transaction, snapshot: int) -> list[_Row]:
+    rows: list[_Row] = []
     following: int | None = snapshot
     while following is not None:
         row = _row(tx, following)
         if row is None:
             raise KeyError(following)
-        rows.append(row[:5])
-        following = row[5]
+        rows.append(row)
+        following = row.base
     return rows
 
 
-def _pack(tx: Transaction, room: int, changes: Changes) -> bytes:
-    present = [event_id for event_id in changes.values() if event_id is not None]
-    positions: dict[str, int] = dict(tx.all("SELECT event_id, position FROM events WHERE event_id IN :ids", ids=present))
-    packed = [positions[event_id] for event_id in present]
-    gone = [key for key, event_id in changes.items() if event_id is None]
-    if gone:
-        packed += [-_any_position(tx, room, key) for key in gone]
-    return _encode(packed)
-
-
-def _any_position(tx: Transaction, room: int, key: StateKey) -> int:
-    """The position of some event in this place: only its type and key are read again."""
-    position: int = tx.value(
-        "SELECT position FROM events WHERE room = :room AND type = :type AND state_key = :state_key LIMIT 1",
-        room=room,
-        type=key[0],
-        state_key=key[1],
-    )
-    return position
+def _pack(tx: Transaction, changes: Changes, before: State) -> bytes:
+    """The positions of what was put, and the negative positions of what stood before in a place that is now empty."""
+    put = [event_id for event_id in changes.values() if event_id is not None]
+    gone = [before[key] for key, event_id in changes.items() if event_id is None and key in before]
+    rows = tx.all("SELECT event_id, position FROM events WHERE event_id IN :ids", ids=[*put, *gone])
+    positions: dict[str, int] = dict(rows)
+    return _encode([*(positions[event_id] for event_id in put), *(-positions[event_id] for event_id in gone)])
 
 
 def _events_at(tx: Transaction, positions: Iterable[int]) -> dict[int, tuple[str, str, str]]:
@@ -160,19 +162,24 @@ def _events_at(tx: Transaction, positions: Iterable[int]) -> dict[int, tuple[str
     }
 
 
+def _events_in_places(tx: Transaction, room: int, keys: Iterable[StateKey]) -> dict[int, tuple[str, str, str]]:
+    """Every event that ever was in some places of a room's state."""
+    return {
+        position: (event_type, state_key, event_id)
+        for event_type, state_key in keys
+        for position, event_id in tx.all(
+            """SELECT position, event_id FROM events
+               WHERE room = :room AND type = :type AND state_key = :state_key AND state_key IS NOT NULL""",
+            room=room,
+            type=event_type,
+            state_key=state_key,
+        )
+    }
+
+
 def _unpack(delta: list[int], events: Mapping[int, tuple[str, str, str]]) -> dict[StateKey, str | None]:
     unpacked: dict[StateKey, str | None] = {}
     for position in delta:
         event_type, state_key, event_id = events[abs(position)]
         unpacked[event_type, state_key] = event_id if position > 0 else None
     return unpacked
-
-
-def newest_id(tx: Transaction, writer: int) -> int:
-    """The highest snapshot id that a writer has used, 0 for none."""
-    newest: int | None = tx.value(
-        "SELECT MAX(snapshot) FROM snapshots WHERE snapshot >= :first AND snapshot < :beyond",
-        first=writer << WRITER_SHIFT,
-        beyond=(writer + 1) << WRITER_SHIFT,
-    )
-    return newest or 0

@@ -4,7 +4,8 @@ The statements of a write run on the event loop itself (they touch memory, some 
 waits for the disk, runs in a thread. A thread for the statements would have to win back the interpreter lock
 after each of them. Reads that scan run in a few reader threads, short look-ups by key on the loop.
 
-`journal_mode=WAL` and `synchronous=FULL`: what was acknowledged is on disk.
+`journal_mode=WAL` and `synchronous=FULL`: what was acknowledged is on disk. A file that turns out not to be Weft's, or
+newer than this version, is closed as it was found: the journal mode is set only after that look.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import fcntl
 import os
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +25,17 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from weft.storage.database import Database, DatabaseError, Job, Row, Transaction, UniqueViolation, Writer, WriteTransaction
+from weft.storage import leases
+from weft.storage.database import (
+    Database,
+    DatabaseError,
+    Job,
+    Row,
+    Transaction,
+    UniqueViolation,
+    Writer,
+    WriteTransaction,
+)
 from weft.storage.dialect import SQLITE, json_lists, sqlite_statement
 
 P = ParamSpec("P")
@@ -31,6 +43,8 @@ T = TypeVar("T")
 
 _READERS = 3
 _MAX_GROUP = 256
+#: How long a group may keep the event loop before it commits.
+_MAX_GROUP_SECONDS = 0.01
 _STATEMENTS = 512
 
 
@@ -42,6 +56,7 @@ class SqliteTransaction(WriteTransaction):
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self.entries = []
+        self.writer = None
 
     def all(self, sql: str, /, **params: Any) -> list[Row]:
         text, lists = sqlite_statement(sql)
@@ -59,6 +74,9 @@ class SqliteTransaction(WriteTransaction):
             raise _constraint(error) from error
         return self._connection.changes()
 
+    def put(self, sql: str, /, **params: Any) -> None:
+        self.run(sql, **params)
+
     def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> None:
         text, _ = sqlite_statement(sql)
         try:
@@ -73,10 +91,14 @@ class SqliteDatabase(Database):
     dialect = SQLITE
 
     def __init__(self, path: Path, *, cache_bytes: int = 32 << 20) -> None:
-        self.path = path
-        self._lock = _hold(path)
+        self.path = path.resolve()
+        self._lock = _hold(self.path)
         self._cache_bytes = cache_bytes
-        self._write_connection = self._connect(cache_bytes // 2)
+        try:
+            self._write_connection = self._connect(cache_bytes // 2)
+        except DatabaseError:
+            os.close(self._lock)
+            raise
         self._transaction = SqliteTransaction(self._write_connection)
         self._loop_connection = self._connect(cache_bytes // 4)
         self._loop_reader = SqliteTransaction(self._loop_connection)
@@ -85,6 +107,7 @@ class SqliteDatabase(Database):
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-read")
         self._jobs: deque[Job] = deque()
         self._busy = False
+        self._drained: asyncio.Future[None] | None = None
         self._closed = False
         self._commits: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._committer = threading.Thread(target=self._commit_loop, name="sqlite-commit", daemon=True)
@@ -94,19 +117,34 @@ class SqliteDatabase(Database):
         try:
             connection = apsw.Connection(str(self.path), statementcachesize=_STATEMENTS)
             connection.set_busy_timeout(10_000)
-            for pragma in (
-                "journal_mode=WAL",
-                "synchronous=FULL",
-                f"cache_size=-{max(256, cache_bytes // 1024)}",
-                "temp_store=MEMORY",
-                "journal_size_limit=16777216",
-            ):
-                connection.pragma(*pragma.split("="))
+            connection.pragma("synchronous", "FULL")
+            connection.pragma("cache_size", -max(256, cache_bytes // 1024))
+            connection.pragma("temp_store", "MEMORY")
+            connection.pragma("journal_size_limit", 16 << 20)
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            # Opening does not look at the file; this does.
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         except apsw.Error as error:
-            raise DatabaseError(
-                f"The database {self.path} can't be read ({error}). Restore it from a backup, or name another file."
-            ) from error
+            raise self._unreadable(error) from error
         return connection
+
+    def _unreadable(self, error: Exception) -> DatabaseError:
+        return DatabaseError(
+            f"The database {self.path} can't be read ({error}). Restore it from a backup, or name another file."
+        )
+
+    async def prepare(self) -> None:
+        try:
+            mode = self._write_connection.pragma("journal_mode", "WAL")
+            self._write_connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+        except apsw.Error as error:
+            raise self._unreadable(error) from error
+        if mode != "wal":
+            raise DatabaseError(f"The file system of {self.path} can't hold a database in use; name another place.")
+
+    async def become_writer(self, holder: str) -> Writer:
+        self.writer = Writer(*await self.write(leases.only_writer, holder))
+        return self.writer
 
     # -- reading
 
@@ -118,14 +156,28 @@ class SqliteDatabase(Database):
         if connection is None:
             connection = self._local.connection = self._connect(self._cache_bytes // 8)
             self._reader_connections.append(connection)
-        return _in_snapshot(connection, SqliteTransaction(connection), fn, args, kwargs)
+        return self._in_snapshot(connection, SqliteTransaction(connection), fn, args, kwargs)
 
     async def get(self, fn: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.get_now(fn, *args, **kwargs)
 
     def get_now(self, fn: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As `get`, without being a coroutine."""
-        return _in_snapshot(self._loop_connection, self._loop_reader, fn, args, kwargs)
+        return self._in_snapshot(self._loop_connection, self._loop_reader, fn, args, kwargs)
+
+    def _in_snapshot(
+        self,
+        connection: apsw.Connection,
+        transaction: Transaction,
+        fn: Callable[..., T],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> T:
+        connection.execute("BEGIN")
+        try:
+            return fn(transaction, *args, **kwargs)
+        finally:
+            connection.execute("COMMIT")
 
     # -- writing
 
@@ -145,15 +197,18 @@ class SqliteDatabase(Database):
     def _run_group(self, loop: asyncio.AbstractEventLoop) -> None:
         transaction = self._transaction
         transaction.entries = []
-        transaction.writer = self.writer or Writer(0, 0)
-        done: list[tuple[Job, Any]] = []
+        transaction.writer = self.writer
+        group: list[Job] = []
+        until = time.monotonic() + _MAX_GROUP_SECONDS
         try:
             self._write_connection.execute("BEGIN IMMEDIATE")
-            while self._jobs and len(done) < _MAX_GROUP:
+            while self._jobs and len(group) < _MAX_GROUP and time.monotonic() < until:
                 job = self._jobs.popleft()
-                self._run_job(job, done)
+                if not job.future.cancelled():
+                    group.append(job)
+                    self._run_job(job)
         except apsw.Error as error:
-            self._rolled_back(loop, done, error)
+            self._rolled_back(loop, group, error)
             return
 
         def commit() -> None:
@@ -164,51 +219,38 @@ class SqliteDatabase(Database):
                 failure = error
             # The loop is gone only when the process is on its way out.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._committed, loop, done, failure)
+                loop.call_soon_threadsafe(self._committed, loop, group, failure)
 
         self._commits.put(commit)
 
-    def _run_job(self, job: Job, done: list[tuple[Job, Any]]) -> None:
-        if job.future.cancelled():
-            return
+    def _run_job(self, job: Job) -> None:
         connection, transaction = self._write_connection, self._transaction
         mark = len(transaction.entries)
         connection.execute("SAVEPOINT job")
         try:
-            result = job.function(transaction, *job.args, **job.kwargs)
+            job.run(transaction)
         except Exception as error:
             connection.execute("ROLLBACK TO job")
-            connection.execute("RELEASE job")
             del transaction.entries[mark:]
-            if not job.future.done():
-                job.future.set_exception(error)
-        else:
-            connection.execute("RELEASE job")
-            done.append((job, result))
+            job.error = error
+        connection.execute("RELEASE job")
 
-    def _committed(
-        self, loop: asyncio.AbstractEventLoop, done: list[tuple[Job, Any]], failure: Exception | None
-    ) -> None:
+    def _committed(self, loop: asyncio.AbstractEventLoop, group: list[Job], failure: Exception | None) -> None:
         if failure is not None:
-            self._rolled_back(loop, done, failure)
+            self._rolled_back(loop, group, failure)
             return
         entries = self._transaction.entries
-        if entries and self.writer is not None:
+        if self.writer is not None:
             self.writer.number += len(entries)
-            if self.on_commit is not None:
-                self.on_commit(entries)
-        for job, result in done:
-            if not job.future.done():
-                job.future.set_result(result)
+        self._tell(entries, group)
         self._next_group(loop)
 
-    def _rolled_back(self, loop: asyncio.AbstractEventLoop, done: list[tuple[Job, Any]], error: Exception) -> None:
+    def _rolled_back(self, loop: asyncio.AbstractEventLoop, group: list[Job], error: Exception) -> None:
         with contextlib.suppress(apsw.Error):
             self._write_connection.execute("ROLLBACK")
-        failure = DatabaseError(f"The database refused a write: {error}")
-        for job, _ in done:
-            if not job.future.done():
-                job.future.set_exception(failure)
+        for job in group:
+            job.error = job.error or DatabaseError(f"The database refused a write: {error}")
+            job.finish()
         self._next_group(loop)
 
     def _next_group(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -216,14 +258,17 @@ class SqliteDatabase(Database):
             loop.call_soon(self._run_group, loop)
         else:
             self._busy = False
+            if self._drained is not None and not self._drained.done():
+                self._drained.set_result(None)
 
     def _commit_loop(self) -> None:
         while (commit := self._commits.get()) is not None:
             commit()
 
     async def close(self) -> None:
-        while self._busy:
-            await asyncio.sleep(0.001)
+        if self._busy:
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
         if self._closed:
             return
         self._closed = True
@@ -235,22 +280,9 @@ class SqliteDatabase(Database):
         os.close(self._lock)
 
 
-def _in_snapshot(
-    connection: apsw.Connection,
-    transaction: Transaction,
-    fn: Callable[..., T],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-) -> T:
-    connection.execute("BEGIN")
-    try:
-        return fn(transaction, *args, **kwargs)
-    finally:
-        connection.execute("COMMIT")
-
-
 def _constraint(error: apsw.ConstraintError) -> Exception:
-    return UniqueViolation(str(error)) if "UNIQUE" in str(error) else error
+    _, found, columns = str(error).partition("UNIQUE constraint failed: ")
+    return UniqueViolation(str(error), columns.partition(".")[0]) if found else error
 
 
 def _hold(path: Path) -> int:
@@ -261,7 +293,12 @@ def _hold(path: Path) -> int:
         raise DatabaseError(f"The database {path} can't be opened: {error.strerror}.") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # What SQLite would make by itself, others on this machine could read.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except BlockingIOError:
+        os.close(descriptor)
+        raise DatabaseError(f"Another process uses the database {path}. Stop it first.") from None
     except OSError as error:
         os.close(descriptor)
-        raise DatabaseError(f"Another process uses the database {path}. Stop it first.") from error
+        raise DatabaseError(f"The database {path} can't be opened: {error.strerror}.") from error
     return descriptor

@@ -37,10 +37,15 @@ def find(tx: Transaction, key: TransactionKey) -> Answered | None:
 
 
 def insert(
-    tx: WriteTransaction, key: TransactionKey, *, now_ms: int, event_id: str | None = None, response: bytes | None = None
+    tx: WriteTransaction,
+    key: TransactionKey,
+    *,
+    now_ms: int,
+    event_id: str | None = None,
+    response: bytes | None = None,
 ) -> None:
     """Remembers a request's outcome; raises `UniqueViolation` where there is one already."""
-    tx.run(
+    tx.put(
         """INSERT INTO transaction_ids (user_id, device_id, endpoint, txn_id, event_id, response, created_ms)
            VALUES (:user_id, :device_id, :endpoint, :txn_id, :event_id, :response, :now_ms)""",
         **key._asdict(),

@@ -1,9 +1,15 @@
 -- The log, and what follows it.
 
+-- holder: which process took the writer id last.
 CREATE TABLE writers (
     writer INTEGER PRIMARY KEY,
-    holder TEXT NOT NULL,
-    expires_ms BIGINT NOT NULL
+    holder TEXT NOT NULL
+);
+
+-- Every start of a process.
+CREATE TABLE runs (
+    run {identity},
+    holder TEXT NOT NULL
 );
 
 -- position: writer << 40 | number. What room, user_id and key mean is up to the kind.
@@ -29,11 +35,13 @@ CREATE TABLE leases (
 ) {clustered};
 
 -- Rooms. snapshot: the state that memberships and current_state were last made from; NULL before the first event.
+-- forked: 1 where the ends of the room's graph have different states that are not resolved yet.
 CREATE TABLE rooms (
     room {identity},
     room_id TEXT NOT NULL UNIQUE,
     version TEXT NOT NULL,
-    snapshot BIGINT
+    snapshot BIGINT,
+    forked SMALLINT NOT NULL DEFAULT 0
 );
 
 -- Events, each once, as they travel between servers.
@@ -58,6 +66,7 @@ CREATE TABLE events (
 CREATE UNIQUE INDEX events_id ON events (event_id);
 CREATE INDEX events_order ON events (room, depth, position);
 CREATE INDEX events_arrival ON events (room, position);
+CREATE INDEX events_state ON events (room, type, state_key) WHERE state_key IS NOT NULL;
 
 CREATE TABLE forward_extremities (
     room BIGINT NOT NULL,

@@ -14,7 +14,6 @@ from importlib import resources
 from weft.storage.database import Database, DatabaseError, Transaction, WriteTransaction
 from weft.storage.dialect import POSTGRES, schema_sql
 
-
 #: Held on PostgreSQL while a migration runs, so that processes which start together take turns.
 _MIGRATION_LOCK = 0x77656674
 
@@ -45,6 +44,7 @@ def migrations_of(package: str) -> list[Migration]:
 async def migrate(database: Database, packages: Iterable[str]) -> list[Migration]:
     """Brings the schema up to date and returns what was run. Raises `DatabaseError` for a newer or foreign database."""
     missing = await missing_migrations(database, packages)
+    await database.prepare()
     for migration in missing:
         await database.write(_apply, migration)
     return missing
@@ -61,11 +61,12 @@ async def missing_migrations(database: Database, packages: Iterable[str]) -> lis
 def _applied(tx: Transaction) -> dict[tuple[str, int], str]:
     if not _has_table(tx, "migrations"):
         if _has_any_table(tx):
-            raise DatabaseError(
-                "The database holds tables that are not Weft's. Name an empty database, or Weft's own."
-            )
+            raise DatabaseError("The database holds tables that are not Weft's. Name an empty database, or Weft's own.")
         return {}
-    return {(package, number): digest for package, number, digest in tx.all("SELECT package, number, digest FROM migrations")}
+    return {
+        (package, number): digest
+        for package, number, digest in tx.all("SELECT package, number, digest FROM migrations")
+    }
 
 
 def _refuse_unknown(applied: dict[tuple[str, int], str], known: Sequence[Migration]) -> None:
@@ -126,5 +127,7 @@ def _has_any_table(tx: Transaction) -> bool:
 
 _TABLES = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
-    "postgres": "SELECT name FROM (SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema()) t WHERE 1 = 1",
+    "postgres": """SELECT name FROM (
+                       SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema()
+                   ) t WHERE 1 = 1""",
 }
