@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from weft.protocol.signatures import SigningKey, encode_base64, sign_json
 from weft.testing import Client, TestServer
 
 V3 = "/_matrix/client/v3"
@@ -462,3 +463,46 @@ async def test_an_invite_shows_the_rooms_stripped_state(server: TestServer) -> N
     assert by_type["m.room.name"]["content"] == {"name": "Ours"}
     assert by_type["m.room.create"]["content"]["type"] == "m.space"
     assert set(by_type["m.room.create"]) == {"type", "sender", "state_key", "content"}
+
+
+# -- others' ways in and out
+
+
+async def test_who_has_left_the_server_has_left_its_rooms(server: TestServer) -> None:
+    alice, bob, _ = await three(server)
+    public = await alice.create_room(preset="public_chat")
+    private = await alice.create_room(invite=[bob.user_id])
+    await bob.join(public)
+    password = {"type": "m.login.password", "user": bob.user_id, "password": "correct horse"}
+    body = {"auth": {**password, "identifier": {"type": "m.id.user", "user": bob.user_id}}}
+    (await bob.post(f"{V3}/account/deactivate", body)).ok()
+    await server.server.engine.followed("accounts that ended")
+    for room_id in (public, private):
+        assert (await content(alice, room_id, bob.user_id))["membership"] == "leave"
+
+
+async def test_accepting_an_invite_to_an_address(server: TestServer) -> None:
+    alice, bob, carol = await three(server)
+    room_id = await alice.create_room()
+    key = SigningKey("ed25519:0", bytes(range(32)))
+    offer = {
+        "display_name": "b…@example.org",
+        "key_validity_url": "https://id.test/valid",
+        "public_key": key.verify_key.to_base64(),
+    }
+    await alice.set_state(room_id, "m.room.third_party_invite", offer, "token")
+
+    def signed(mxid: str, token: str = "token", sender: str = alice.user_id) -> dict[str, Any]:
+        claim = {"mxid": mxid, "sender": sender, "token": token}
+        return {"third_party_signed": sign_json(claim, "id.test", key)}
+
+    join = f"{V3}/rooms/{room_id}/join"
+    (await bob.post(join)).refused(403, "M_FORBIDDEN")
+    (await bob.post(join, signed(carol.user_id))).refused(403, "M_FORBIDDEN")
+    (await bob.post(join, signed(bob.user_id, token="other"))).refused(403, "M_FORBIDDEN")
+    (await bob.post(join, signed(bob.user_id, sender=carol.user_id))).refused(403, "M_FORBIDDEN")
+    forged = signed(bob.user_id)
+    forged["third_party_signed"]["signatures"]["id.test"]["ed25519:0"] = encode_base64(bytes(64))
+    (await bob.post(join, forged)).refused(403, "M_FORBIDDEN")
+    (await bob.post(join, signed(bob.user_id))).ok()
+    assert (await content(alice, room_id, bob.user_id))["membership"] == "join"

@@ -37,6 +37,7 @@ from weft.modules import (
 )
 from weft.modules.module import Module
 from weft.protocol.errors import LimitExceeded
+from weft.protocol.identifiers import localpart_of
 from weft.rooms.engine import Engine
 from weft.settings import Settings
 from weft.storage.database import WriteTransaction
@@ -83,7 +84,14 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
     # Who one is.
     devices_ = devices.DevicesService(engine.database, engine.outside.now_ms)
     ui_auth_ = ui_auth.UiAuthService(engine)
-    accounts_ = accounts.AccountsService(engine, settings, devices=devices_, ui_auth=ui_auth_)
+    accounts_ = accounts.AccountsService(
+        engine,
+        settings,
+        devices=devices_,
+        ui_auth=ui_auth_,
+        # The server's own voice is nobody's account.
+        is_reserved=lambda user_id: localpart_of(user_id) == settings.server_notices.localpart,
+    )
     registration = accounts.Registration(engine, settings.registration, accounts_, ui_auth_)
     shared_secret = admin.SharedSecretRegistration(engine, settings.registration.shared_secret_file, accounts_)
 
@@ -112,14 +120,21 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
     viewing = membership.Viewing(engine, user_rooms, sight)
     stripped_states = membership.StrippedStates(engine)
     members = membership.Members(engine, viewing, user_rooms, forms)
+
+    async def is_guest(user_id: str) -> bool:
+        account = await accounts_.find(user_id)
+        return account is not None and account.is_guest
+
     memberships = membership.Memberships(
         engine,
         profile_of=profiles.profile_of,
         account_data_of=account_data_.content_of,
         resolve=directory_.resolve,
+        is_guest=is_guest,
         notices_localpart=settings.server_notices.localpart,
         on_replaced=on_replaced,
     )
+    accounts_.hooks.after_deactivation.append(memberships.leave_all)
     sending = room_events.Sending(engine, memberships, directory_)
     room_state = room_events.RoomState(engine, viewing, forms)
     history_ = history.History(
@@ -139,7 +154,8 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
     summaries = room_summary.RoomSummaries(engine, directory_)
 
     async def exists(user_id: str) -> bool:
-        return await accounts_.find(user_id) is not None
+        account = await accounts_.find(user_id)
+        return account is not None and not account.is_deactivated
 
     notices = server_notices.ServerNotices(
         engine,

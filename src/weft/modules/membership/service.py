@@ -17,7 +17,7 @@ from weft.http.call import Requester
 from weft.modules.membership.joining import authoriser, check_guest
 from weft.modules.membership.viewing import not_in_room
 from weft.protocol.api.client.membership import ThirdPartySigned
-from weft.protocol.errors import BadJson, BadState, Forbidden, InvalidParam, MatrixError, NotFound
+from weft.protocol.errors import AuthRuleViolation, BadJson, BadState, Forbidden, InvalidParam, MatrixError, NotFound
 from weft.protocol.event import Event
 from weft.protocol.identifiers import domain_of, is_valid_user_id, localpart_of
 from weft.rooms.engine import Engine
@@ -35,6 +35,8 @@ ProfileOf = Callable[[str], Awaitable[Mapping[str, Any]]]
 AccountDataOf = Callable[[str, str], Awaitable[Mapping[str, Any] | None]]
 #: The room id of a room id or alias; raises `MatrixError`.
 Resolve = Callable[[str], Awaitable[str]]
+#: Whether an account of this server is a guest's.
+IsGuest = Callable[[str], Awaitable[bool]]
 #: Called with a user, the room that they were in, and its replacement, which they have just joined.
 OnReplaced = Callable[[str, str, str], Awaitable[None]]
 
@@ -55,6 +57,7 @@ class Memberships:
         profile_of: ProfileOf,
         account_data_of: AccountDataOf,
         resolve: Resolve,
+        is_guest: IsGuest,
         notices_localpart: str,
         on_replaced: OnReplaced | None = None,
     ) -> None:
@@ -62,6 +65,7 @@ class Memberships:
         self._profile_of = profile_of
         self._account_data_of = account_data_of
         self._resolve = resolve
+        self._is_guest = is_guest
         self._notices_localpart = notices_localpart
         self._on_replaced = on_replaced
 
@@ -212,10 +216,23 @@ class Memberships:
         """Has every guest of this server leave a room that guests may no longer be in."""
         room = await self._engine.rooms.get(room_id)
         members = await self._engine.rooms.state_events(room, [(_MEMBER, user_id) for user_id in room.joined_local])
-        guests = [user_id for (_, user_id), event in members.items() if event.content.get("kind") == "guest"]
+        entered = [user_id for (_, user_id), event in members.items() if event.content.get("kind") == "guest"]
+        # Some have become members of the server since.
+        guests = [user_id for user_id in entered if await self._is_guest(user_id)]
         if guests:
             drafts = [_draft(user_id, user_id, {"membership": "leave"}) for user_id in guests]
             await self._engine.append.append_all(room_id, drafts)
+
+    async def leave_all(self, user_id: str) -> None:
+        """Takes a user whose account has ended out of every room, invites and knocks included."""
+        for row in await self._engine.database.read(room_store.memberships_of_user, user_id):
+            if row.membership not in _PRESENT:
+                continue
+            try:
+                await self._append(row.room_id, user_id, user_id, {"membership": "leave"})
+            except AuthRuleViolation:
+                # Somebody else removed the user meanwhile.
+                continue
 
     async def is_notice_room(self, room: Room) -> bool:
         """Whether the server itself made the room, to send its notices in."""

@@ -30,11 +30,12 @@ async def check_relation(
     if rel_type == "m.annotation" and isinstance(key, str):
         if await engine.database.get(_is_annotated, target, event_type, sender, key):
             raise MatrixError("You have sent the same annotation already.", errcode="M_DUPLICATE_ANNOTATION")
-    elif rel_type == "m.thread" and parent is not None and _has_relation(parent.event.content):
+    elif rel_type == "m.thread" and parent is not None and has_relation(parent.event.content):
         raise MatrixError("A thread can't start from an event that has a relation itself.", errcode="M_UNKNOWN")
 
 
-def _has_relation(content: Mapping[str, Any]) -> bool:
+def has_relation(content: Mapping[str, Any]) -> bool:
+    """Whether the event relates to another with some `rel_type`; a mere reply does not."""
     relates_to = content.get("m.relates_to")
     return isinstance(relates_to, dict) and isinstance(relates_to.get("rel_type"), str)
 

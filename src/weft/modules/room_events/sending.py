@@ -19,7 +19,7 @@ from weft.modules.directory.store import outdate
 from weft.modules.membership import Memberships
 from weft.modules.membership.viewing import not_in_room
 from weft.modules.room_events.content_rules import check_content, check_server_acl
-from weft.modules.room_events.relations import check_relation
+from weft.modules.room_events.relations import check_relation, has_relation
 from weft.protocol.errors import BadJson, Forbidden, MatrixError, NotFound
 from weft.protocol.identifiers import domain_of
 from weft.protocol.power_levels import PowerLevels
@@ -56,7 +56,7 @@ class Sending:
             return await self._send_redaction(requester, room, content, transaction, ts)
         if room.version.extensible_events:
             check_content(room.version, event_type, content)
-        if "m.relates_to" in content:
+        if has_relation(content):
             replayed = await self._engine.database.get(transaction_ids.find, transaction)
             if replayed is not None and replayed.event_id is not None:
                 return replayed.event_id
