@@ -134,7 +134,7 @@ async def test_who_is_made_an_administrator_counts_as_the_first(server: TestServ
     assert await accounts.create("@robot:weft.test", None, admin=False) == "@robot:weft.test"
     await accounts.create("@root:weft.test", "correct horse", admin=True)
     await accounts.create("@alice:weft.test", "correct horse")
-    found = [await accounts.find(f"@{name}:weft.test") for name in ("notices", "root", "alice")]
+    found = [await accounts.find(f"@{name}:weft.test") for name in ("robot", "root", "alice")]
     assert [account and account.is_admin for account in found] == [False, True, False]
 
 
