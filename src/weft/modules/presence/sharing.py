@@ -5,7 +5,7 @@ Answered from memory, by sets of rooms; a user whose rooms are not at hand is lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from weft.modules.events.user_rooms import Seat, UserRooms
 from weft.storage.events import StoredEvent
@@ -42,6 +42,23 @@ class Sharing:
     async def share(self, user_id: str, other: str) -> bool:
         """Whether two users are in a room together, or are the same."""
         return user_id == other or not (await self.joined(user_id)).isdisjoint(await self.joined(other))
+
+    def in_any_room_of(self, users: Iterable[str], others: Iterable[object]) -> list[str]:
+        """Those of the others who share a room with any of the users, or of whom that is not known."""
+        rooms: set[str] = set()
+        is_known = True
+        for user_id in users:
+            theirs = self.joined_now(user_id)
+            is_known = is_known and theirs is not None
+            rooms |= theirs or frozenset()
+        found: list[str] = []
+        for other in list(others):
+            if not isinstance(other, str):
+                continue
+            mine = self.joined_now(other)
+            if mine is None or not is_known or not rooms.isdisjoint(mine):
+                found.append(other)
+        return found
 
     def apply(self, entries: Sequence[Entry]) -> None:
         """Follows the log."""

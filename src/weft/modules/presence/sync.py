@@ -10,6 +10,7 @@ https://spec.matrix.org/v1.19/client-server-api/#presence
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import orjson
 
@@ -45,7 +46,7 @@ class PresenceSync:
 
     def few(self, user_id: str) -> Iterable[str]:
         """Who is to be woken at once for a change."""
-        sharers = list(self.sharers(user_id))
+        sharers = list(islice(self.sharers(user_id), _FEW + 1))
         if len(sharers) > _FEW:
             self._left.add(user_id)
             return ()
@@ -54,10 +55,10 @@ class PresenceSync:
     def sharers(self, user_id: str) -> Sharers:
         return Sharers(self._presence.sharing, self._engine.log, user_id)
 
-    def flushed(self) -> set[str]:
+    def flushed(self) -> list[str]:
         """Who has not been woken for something."""
         left, self._left = self._left, set()
-        return {waiting for user_id in left for waiting in self.sharers(user_id)}
+        return self._presence.sharing.in_any_room_of(left, self._engine.log.waiting)
 
     async def contribute(self, sync: Sync) -> None:
         if not self._presence.enabled:
