@@ -30,23 +30,28 @@ class LastSeen:
         self._now_ms = now_ms
         self._waiting: dict[tuple[str, str], Seen] = {}
         self._written_ms = now_ms()
+        self._writing: asyncio.Future[None] | None = None
 
     def note(self, user_id: str, device_id: str, ip: str, user_agent: str) -> None:
         """Remembers that a device made a request; does not wait."""
         now = self._now_ms()
         self._waiting[user_id, device_id] = Seen(user_id, device_id, now, ip, user_agent[:_USER_AGENT])
         if len(self._waiting) >= _BATCH or now - self._written_ms >= _EVERY_MS:
-            self._write().add_done_callback(_forget)
+            self._write()
 
     async def flush(self) -> None:
         """Writes everything that is remembered."""
         while self._waiting:
-            await self._write()
+            self._write()
+        # Writes are done in the order they were asked for.
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
 
-    def _write(self) -> asyncio.Future[None]:
+    def _write(self) -> None:
         self._written_ms = self._now_ms()
         keys = list(islice(self._waiting, _BATCH))
-        return self._database.submit(saw, [self._waiting.pop(key) for key in keys])
+        self._writing = self._database.submit(saw, [self._waiting.pop(key) for key in keys])
+        self._writing.add_done_callback(_forget)
 
 
 def _forget(future: asyncio.Future[None]) -> None:
