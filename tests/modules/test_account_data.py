@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from weft.modules.account_data import store
 from weft.testing import Client, TestServer
 
 USER = "/_matrix/client/v3/user"
@@ -138,6 +139,22 @@ async def test_data_of_a_room_comes_with_joining_it(server: TestServer) -> None:
     assert account_data(first, room_id) == {}
     await bob.join(room_id)
     assert account_data(await bob.sync(first["next_batch"]), room_id) == {"org.example": {"n": 1}}
+
+
+async def test_an_account_keeps_so_much_and_no_more(server: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MAX_BYTES", 5_000)
+    monkeypatch.setattr(store, "MAX_PIECES", 4)
+    alice = await server.user("alice")
+    (await alice.put(path(alice, "org.a"), {"x": "x" * 3_000})).ok()
+    (await alice.put(path(alice, "org.b"), {"x": "x" * 3_000})).refused(413, "M_TOO_LARGE")
+    (await alice.put(path(alice, "org.a"), {"x": "x" * 6_000})).refused(413, "M_TOO_LARGE")
+    (await alice.get(path(alice, "org.b"))).refused(404, "M_NOT_FOUND")
+    (await alice.put(path(alice, "org.a"), {"x": "x" * 4_000})).ok()
+    for name in ("org.c", "org.d", "org.e"):
+        (await alice.put(path(alice, name), {})).ok()
+    (await alice.put(path(alice, "org.f"), {})).refused(413, "M_TOO_LARGE")
+    (await alice.put(tags_path(alice, await alice.create_room(), "u.x"), {})).refused(413, "M_TOO_LARGE")
+    (await alice.put(path(alice, "org.e"), {"n": 1})).ok()
 
 
 async def test_tags(server: TestServer) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+
 from tests.modules.test_receipts import pair, read, threaded
+from weft.modules.unread import Unread
 from weft.testing import Client, TestServer
 
 THREADS = {"room": {"timeline": {"unread_thread_notifications": True}}}
@@ -193,3 +197,49 @@ async def test_notifications_are_listed(server: TestServer) -> None:
     highlights = await notifications(bob, only="highlight")
     assert [told["event"]["event_id"] for told in highlights["notifications"]] == [sent[-1]]
     (await bob.get("/_matrix/client/v3/notifications", from_="nonsense")).refused(400, "M_INVALID_PARAM")
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_counts_moved_on_are_counts_made_anew(server: TestServer, seed: int) -> None:
+    chance = random.Random(seed)
+    alice, bob, room_id = await pair(server)
+    sent: list[tuple[str, str]] = [(await alice.send(room_id, "root"), "main")]
+    roots = [sent[0][0]]
+    services = [m.appliers[0] for m in server.server.modules if m.name == "unread"]
+    service = getattr(services[0], "__self__", None)
+    assert isinstance(service, Unread)
+
+    async def step() -> None:
+        who = chance.choice([alice, alice, bob])
+        match chance.choice(["send", "send", "thread", "thread", "mention", "read", "read thread", "redact", "name"]):
+            case "send":
+                sent.append((await who.send(room_id), "main"))
+                roots.append(sent[-1][0])
+            case "thread":
+                root = chance.choice(roots[-3:])
+                sent.append((await threaded(who, room_id, root, "reply"), root))
+            case "mention":
+                sent.append((await mention(who, room_id, bob.user_id), "main"))
+            case "read":
+                (await read(bob, room_id, chance.choice(sent)[0], chance.choice(["m.read", "m.read.private"]))).ok()
+            case "read thread":
+                event_id, thread = chance.choice(sent)
+                (await read(bob, room_id, event_id, thread=thread)).ok()
+            case "redact":
+                plain = [event_id for event_id, thread in sent if thread == "main" and event_id not in roots]
+                if plain:
+                    path = f"/_matrix/client/v3/rooms/{quote(room_id)}/redact/{quote(chance.choice(plain))}/{len(sent)}"
+                    await alice.put(path, {})
+            case "name":
+                await who.set_state(
+                    room_id, "m.room.member", {"membership": "join", "displayname": f"{len(sent)}"}, who.user_id
+                )
+
+    for _ in range(40):
+        await step()
+        engine = server.server.engine
+        await engine.log.catch_up()
+        room = await engine.rooms.get(room_id)
+        moved_on = await service.counts(bob.user_id, room)
+        service.forget()
+        assert await service.counts(bob.user_id, room) == moved_on

@@ -11,8 +11,11 @@ from weft.storage.positions import Vector, beyond
 
 #: What `room_id` is where the data is for all rooms.
 GLOBAL = ""
-#: How many types of data may be kept in one place (a room, or globally).
-MAX_TYPES = 1_000
+#: What may be kept with one account: pieces, and bytes of all of them. The bounds are ours.
+MAX_PIECES = 20_000
+MAX_BYTES = 16 << 20
+#: A piece that was there before and is no longer than this is not counted.
+_SMALL = 1_024
 
 
 class Row(NamedTuple):
@@ -49,20 +52,11 @@ def changed_since(tx: Transaction, user_id: str, since: Vector) -> list[Row]:
 
 
 def put(tx: WriteTransaction, user_id: str, room_id: str, data_type: str, content: bytes) -> None:
-    """Keeps a piece of data. Raises `TooLarge` where there are too many pieces already."""
+    """Keeps a piece of data. Raises `TooLarge` where the account has too much already."""
     position = tx.append("account_data", user_id=user_id, key=room_id)
-    changed = tx.run(
-        """UPDATE account_data SET content = :content, position = :position
-           WHERE user_id = :user_id AND room_id = :room_id AND type = :type""",
-        user_id=user_id,
-        room_id=room_id,
-        type=data_type,
-        content=content,
-        position=position,
-    )
-    if changed:
-        return
-    _check_count(tx, user_id, room_id)
+    before = _length(tx, user_id, room_id, data_type)
+    if before is None or len(content) > max(before, _SMALL):
+        _check_room_for(tx, user_id, len(content) - (before or 0))
     tx.run(
         """INSERT INTO account_data (user_id, room_id, type, content, position)
            VALUES (:user_id, :room_id, :type, :content, :position)
@@ -105,7 +99,7 @@ def _change_absent(
     first = edit(None)
     if first is None:
         return False
-    _check_count(tx, user_id, room_id)
+    _check_room_for(tx, user_id, len(first))
     # Waits for whoever else is just inserting it, and then finds theirs.
     made = tx.run(
         """INSERT INTO account_data (user_id, room_id, type, content, position)
@@ -127,14 +121,21 @@ def remove_all(tx: WriteTransaction, user_id: str) -> None:
         tx.append("account_data", user_id=user_id, key=GLOBAL)
 
 
-def _check_count(tx: Transaction, user_id: str, room_id: str) -> None:
-    count: int = tx.value(
-        "SELECT COUNT(*) FROM account_data WHERE user_id = :user_id AND room_id = :room_id",
+def _length(tx: Transaction, user_id: str, room_id: str, data_type: str) -> int | None:
+    found: int | None = tx.value(
+        "SELECT LENGTH(content) FROM account_data WHERE user_id = :user_id AND room_id = :room_id AND type = :type",
         user_id=user_id,
         room_id=room_id,
+        type=data_type,
     )
-    if count >= MAX_TYPES:
-        raise TooLarge("There is too much account data here.")
+    return found
+
+
+def _check_room_for(tx: Transaction, user_id: str, more: int) -> None:
+    rows = tx.all("SELECT COUNT(*), SUM(LENGTH(content)) FROM account_data WHERE user_id = :user_id", user_id=user_id)
+    pieces, size = rows[0]
+    if pieces >= MAX_PIECES or int(size or 0) + more > MAX_BYTES:
+        raise TooLarge("This account has too much account data.")
 
 
 def _rows(rows: Sequence[tuple[str, str, bytes]]) -> list[Row]:

@@ -151,6 +151,10 @@ class Unread:
 
     # -- keeping up
 
+    def forget(self) -> None:
+        """Has every tally made anew."""
+        self._tallies.clear()
+
     def apply(self, entries: Sequence[Entry]) -> None:
         """Follows the log."""
         for entry in entries:
