@@ -122,7 +122,7 @@ class Generator:
             place, kind = _place(hint)
             wire = names[name]
             if place is In.PATH:
-                path = path.replace("{%s}" % wire, quote(self._text(wire, wrongness), safe="", errors="surrogatepass"))
+                path = path.replace(f"{{{wire}}}", quote(self._text(wire, wrongness), safe="", errors="surrogatepass"))
             elif (name not in required and self.random.random() < 0.4) or self.random.random() < wrongness / 3:
                 continue
             elif place is In.QUERY:

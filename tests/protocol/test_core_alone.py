@@ -33,7 +33,7 @@ assert not [name for name in loaded if name.startswith("weft.") and not name.sta
 assert not loaded & {"asyncio", "socket", "sqlite3", "logging"}, loaded & {"asyncio", "socket", "sqlite3", "logging"}
 """
 
-#: What an application does that puts Matrix into its own product: a room, from its first event to a fork that is resolved.
+#: What an application does that puts Matrix into its own product: a room, from its first event to a resolved fork.
 _USE = """
 from weft.protocol.errors import AuthRuleViolation, PeerError
 from weft.protocol.event import Event, check_content_hash, seal, verify

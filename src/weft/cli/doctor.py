@@ -23,9 +23,9 @@ from weft.cli import ports, running
 from weft.cli.options import Source, settings_options
 from weft.protocol.errors import WeftError
 from weft.server import signing_keys
-from weft.server.assembly import TABLES
 from weft.server.config import Settings, SettingsError, database_url
 from weft.server.config.read import unknown_variables
+from weft.server.modules import TABLES
 from weft.storage.open import examine_database
 
 

@@ -1,1 +1,1 @@
-"""Matrix without I/O, clock or randomness: identifiers, events, authorisation, state resolution, push rules, APIs as data."""
+"""Matrix without I/O, clock or randomness: identifiers, events, authorisation, state resolution, push rules, APIs."""

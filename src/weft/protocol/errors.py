@@ -166,7 +166,20 @@ class Unreachable(WeftError):
 BY_ERRCODE: dict[str, type[MatrixError]] = {
     cls.errcode: cls
     for cls in (
-        Forbidden, NotFound, Unrecognized, UnknownToken, MissingToken, NotJson, BadJson, MissingParam,
-        InvalidParam, TooLarge, UserInUse, InvalidUsername, RoomInUse, UnsupportedRoomVersion, BadState,
+        Forbidden,
+        NotFound,
+        Unrecognized,
+        UnknownToken,
+        MissingToken,
+        NotJson,
+        BadJson,
+        MissingParam,
+        InvalidParam,
+        TooLarge,
+        UserInUse,
+        InvalidUsername,
+        RoomInUse,
+        UnsupportedRoomVersion,
+        BadState,
     )
 }

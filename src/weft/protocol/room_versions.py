@@ -193,8 +193,7 @@ I_1 = replace(V10, identifier="I.1", stable=False, extensible_events=True)
 MSC1767_10 = replace(I_1, identifier="org.matrix.msc1767.10")
 
 ROOM_VERSIONS: dict[str, RoomVersion] = {
-    version.identifier: version
-    for version in (V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, I_1, MSC1767_10)
+    version.identifier: version for version in (V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, I_1, MSC1767_10)
 }
 DEFAULT_ROOM_VERSION = V12
 

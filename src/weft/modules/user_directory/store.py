@@ -76,7 +76,7 @@ def search(
         "SELECT user_id, display_name, avatar_url FROM user_directory WHERE user_id IN :user_ids AND hidden = 0",
         user_ids=list(matching)[:_MAX_USERS],
     )
-    return [Found(*row, matching[row[0]]) for row in rows], len(matching) > _MAX_USERS
+    return [Found(found, name, avatar, matching[found]) for found, name, avatar in rows], len(matching) > _MAX_USERS
 
 
 def _matching(tx: Transaction, words: Sequence[str]) -> dict[str, bool]:
