@@ -23,7 +23,6 @@ from weft.storage.database import Database, DatabaseError
 from weft.storage.followers import Follower, Following
 from weft.storage.log import Log
 from weft.storage.positions import Vector
-from weft.storage.postgres import PostgresDatabase
 
 log = structlog.get_logger(__name__)
 
@@ -99,8 +98,8 @@ class Engine:
         run = await self.database.write(leases.new_run, self.name)
         self._snapshot_ids = itertools.count(1 + (run << RUN_SHIFT))
         await self.log.start()
-        if isinstance(self.database, PostgresDatabase):
-            self._tasks.append(asyncio.create_task(self._listen(self.database)))
+        if self.database.shared:
+            self._tasks.append(asyncio.create_task(self._listen()))
             self._tasks.append(asyncio.create_task(self._look_around()))
         for follower in followers:
             following = Following(follower, self.database, self.log, self.name, self.outside.now_ms)
@@ -120,14 +119,17 @@ class Engine:
 
     async def followed(self, name: str, vector: Vector | None = None) -> None:
         """Returns once a follower has handled everything up to a vector (by default: up to now)."""
-        await self._followings[name].caught_up(vector or self.log.head)
+        if vector is None:
+            await self.log.catch_up()
+            vector = self.log.head
+        await self._followings[name].caught_up(vector)
 
     def _new_snapshot_id(self) -> int:
         # Also called in reading threads: taking the next of a count is one step.
         return next(self._snapshot_ids)
 
-    async def _listen(self, database: PostgresDatabase) -> None:
-        async for _ in database.notifications():
+    async def _listen(self) -> None:
+        async for _ in self.database.notifications():
             await self._catch_up()
 
     async def _look_around(self) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -182,6 +182,11 @@ class Database(ABC):
     async def write(self, fn: Callable[Concatenate[WriteTransaction, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a writing function; returns once it is on disk. A caller that is cancelled does not undo it."""
         return await asyncio.shield(self.submit(fn, *args, **kwargs))
+
+    async def notifications(self) -> AsyncIterator[None]:
+        """Yields once at the beginning and whenever another process has committed; ends where there can be no other."""
+        return
+        yield
 
     @abstractmethod
     async def close(self) -> None:

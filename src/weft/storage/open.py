@@ -7,7 +7,6 @@ from pathlib import Path
 
 from weft.storage.database import Database, DatabaseError, Transaction
 from weft.storage.migrations import migrate, missing_migrations
-from weft.storage.postgres import PostgresDatabase
 from weft.storage.sqlite import SqliteDatabase
 
 
@@ -44,6 +43,9 @@ async def examine_database(url: str, packages: Iterable[str]) -> int:
 
 def _connected(url: str, cache_bytes: int) -> Database:
     if url.startswith(("postgresql://", "postgres://")):
+        # Its driver takes time and memory to load, which a server on SQLite need not spend.
+        from weft.storage.postgres import PostgresDatabase
+
         return PostgresDatabase(url)
     return SqliteDatabase(Path(url.removeprefix("sqlite:")), cache_bytes=cache_bytes)
 
