@@ -14,7 +14,8 @@ from weft.modules.accounts.store import Account
 from weft.modules.accounts.token_store import NewTokens, hash_of
 from weft.modules.devices import DevicesService
 from weft.modules.devices import store as device_store
-from weft.protocol.errors import Forbidden, MatrixError, UnknownToken
+from weft.protocol.errors import Forbidden, InvalidParam, MatrixError, UnknownToken
+from weft.protocol.identifiers import is_valid_device_id
 from weft.rooms.engine import Engine
 from weft.settings import Sessions as SessionSettings
 from weft.storage.database import WriteTransaction
@@ -43,7 +44,12 @@ class Sessions:
         devices.on_deleted.append(token_store.drop_of_devices)
 
     def plan(self, user_id: str, *, device_id: str | None = None, refreshable: bool = False) -> Session:
-        """The tokens of a session that `open` will begin; a new device is named where none is given."""
+        """The tokens of a session that `open` will begin; a new device is named where none is given.
+
+        Raises `InvalidParam` for what can be no device id.
+        """
+        if device_id is not None and not is_valid_device_id(device_id):
+            raise InvalidParam("A device id is a short text that can be read.")
         return Session(
             user_id,
             device_id or self._new_device_id(),

@@ -8,6 +8,8 @@ https://spec.matrix.org/v1.19/client-server-api/#reporting-content
 
 from __future__ import annotations
 
+from typing import Final
+
 from weft.modules.events import Sight
 from weft.modules.reporting import store
 from weft.modules.reporting.store import NewReport, ReportRow
@@ -15,6 +17,9 @@ from weft.protocol.errors import NotFound
 from weft.protocol.identifiers import parse_room_id, parse_user_id
 from weft.rooms.engine import Engine
 from weft.storage.events import StoredEvent
+
+#: The specification had scores from -100 to 0; nobody needs to know how much more somebody sent.
+_MAX_SCORE: Final = 100
 
 
 class ReportingService:
@@ -30,6 +35,8 @@ class ReportingService:
         stored = await self._visible(reporter, room_id, event_id)
         if stored is None:
             raise NotFound("There is no such event in a room that you are in.")
+        if score is not None:
+            score = max(-_MAX_SCORE, min(score, _MAX_SCORE))
         report = NewReport(
             self._engine.outside.now_ms(), reporter, "event", room_id, event_id, stored.event.sender, reason, score
         )
