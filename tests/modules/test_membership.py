@@ -476,6 +476,7 @@ async def test_who_has_left_the_server_has_left_its_rooms(server: TestServer) ->
     password = {"type": "m.login.password", "user": bob.user_id, "password": "correct horse"}
     body = {"auth": {**password, "identifier": {"type": "m.id.user", "user": bob.user_id}}}
     (await bob.post(f"{V3}/account/deactivate", body)).ok()
+    await server.server.engine.log.catch_up()
     await server.server.engine.followed("accounts that ended")
     for room_id in (public, private):
         assert (await content(alice, room_id, bob.user_id))["membership"] == "leave"
@@ -506,3 +507,16 @@ async def test_accepting_an_invite_to_an_address(server: TestServer) -> None:
     (await bob.post(join, forged)).refused(403, "M_FORBIDDEN")
     (await bob.post(join, signed(bob.user_id))).ok()
     assert (await content(alice, room_id, bob.user_id))["membership"] == "join"
+
+
+async def test_profiles_go_into_the_room(server: TestServer) -> None:
+    alice, bob, _ = await three(server)
+    for who, name in ((alice, "Alice M."), (bob, "Bob K.")):
+        (await who.put(f"{V3}/profile/{who.user_id}/displayname", {"displayname": name})).ok()
+    (await bob.put(f"{V3}/profile/{bob.user_id}/avatar_url", {"avatar_url": "mxc://weft.test/bob"})).ok()
+    room_id = await alice.create_room(invite=[bob.user_id])
+    assert (await content(alice, room_id, alice.user_id))["displayname"] == "Alice M."
+    expected = {"displayname": "Bob K.", "avatar_url": "mxc://weft.test/bob"}
+    assert await content(alice, room_id, bob.user_id) == {"membership": "invite"} | expected
+    await bob.join(room_id)
+    assert await content(alice, room_id, bob.user_id) == {"membership": "join"} | expected
