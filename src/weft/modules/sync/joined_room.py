@@ -61,6 +61,10 @@ class JoinedRooms:
                 event_filter=answer.filter.room_timeline,
                 ignored=ignored,
             )
+            summed_up = (
+                fresh or timeline.limited or any(s.stored.event.type == "m.room.member" for s in timeline.events)
+            )
+            named_by = heroes(room, answer.user_id) if summed_up and not _is_named(room) else None
             state = await self._states.of(
                 room,
                 StateQuery(
@@ -71,6 +75,7 @@ class JoinedRooms:
                     target=room.current,
                     timeline=timeline.events,
                     after=state_name != "state",
+                    heroes=named_by or (),
                 ),
             )
             if not (timeline.events or timeline.limited or state or fresh or full_state):
@@ -78,8 +83,8 @@ class JoinedRooms:
             members = answer.section(room_id).members
             members["timeline"] = await self.timeline_json(timeline, viewer, answer.filter)
             members[state_name] = event_list(formed_state(state, answer.filter))
-            if fresh or any(seen.stored.event.type == "m.room.member" for seen in timeline.events) or timeline.limited:
-                members["summary"] = self._summary(room, answer.user_id)
+            if summed_up:
+                members["summary"] = _summary(room, named_by)
         answer.newly_joined = frozenset(newly_joined)
 
     async def _touched(
@@ -134,16 +139,20 @@ class JoinedRooms:
         formed = [self._forms.bytes_of(one.stored, viewer, now_ms, membership=one.membership) for one in seen]
         return formed_state(formed, filter_)
 
-    def _summary(self, room: Room, user_id: str) -> bytes:
-        """https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync_response-200_roomsummary"""
-        summary: dict[str, object] = {
-            "m.joined_member_count": room.counts["join"],
-            "m.invited_member_count": room.counts["invite"],
-        }
-        named = room.state_id("m.room.name") or room.state_id("m.room.canonical_alias")
-        if named is None:
-            summary["m.heroes"] = heroes(room, user_id)
-        return orjson.dumps(summary)
+
+def _summary(room: Room, named_by: Sequence[str] | None) -> bytes:
+    """https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync_response-200_roomsummary"""
+    summary: dict[str, object] = {
+        "m.joined_member_count": room.counts["join"],
+        "m.invited_member_count": room.counts["invite"],
+    }
+    if named_by is not None:
+        summary["m.heroes"] = named_by
+    return orjson.dumps(summary)
+
+
+def _is_named(room: Room) -> bool:
+    return (room.state_id("m.room.name") or room.state_id("m.room.canonical_alias")) is not None
 
 
 def heroes(room: Room, user_id: str) -> list[str]:

@@ -39,6 +39,8 @@ class StateQuery:
     timeline: Sequence[Seen]
     #: Told as `state_after`: all that changed, what the timeline shows too.
     after: bool
+    #: The members by whom the summary has a nameless room called; a client that loads members lazily needs them.
+    heroes: Sequence[str] = ()
 
 
 class RoomStates:
@@ -154,7 +156,7 @@ class RoomStates:
         return found.snapshot if found is not None else None
 
     def _lazily(self, room: Room, query: StateQuery, changed: Mapping[StateKey, str]) -> dict[StateKey, str]:
-        """Of the members, those whom the timeline mentions and the device has not been told."""
+        """Of the members, those whom timeline or summary mention and the device has not been told."""
         told_key = (query.user_id, query.device_id, room.id)
         told = self._told.setdefault(told_key, set())
         self._told.move_to_end(told_key)
@@ -163,6 +165,7 @@ class RoomStates:
         kept = {key: event_id for key, event_id in changed.items() if key[0] != "m.room.member" or key[1] in told}
         mentioned: dict[str, None] = dict.fromkeys([query.user_id] if query.since is None else [])
         mentioned.update(dict.fromkeys(seen.stored.event.sender for seen in query.timeline))
+        mentioned.update(dict.fromkeys(query.heroes))
         shown = (
             {s.stored.event.state_key for s in query.timeline if s.stored.event.type == "m.room.member"}
             if not query.after
