@@ -26,6 +26,8 @@ class Module:
 
     name: str
     routes: Sequence[Route[Any, Any]] = ()
+    #: Awaited before the first request, when the log is followed already: reads what is kept in memory.
+    starts: Sequence[Callable[[], Awaitable[object]]] = ()
     sync: SyncPart | None = None
     followers: Sequence[Follower] = ()
     tasks: Sequence[Task] = ()

@@ -26,5 +26,6 @@ def module(accounts: AccountsService, registration: Registration, ui_auth: UiAut
         ],
         followers=accounts.followers,
         tasks=accounts.tasks,
-        appliers=[accounts.authenticator.apply],
+        starts=[accounts.start],
+        appliers=[accounts.apply],
     )

@@ -12,7 +12,7 @@ https://spec.matrix.org/v1.19/client-server-api/#account-moderation
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from weft.http.limits import Limiter, Rate
@@ -66,6 +66,8 @@ class AccountsService:
         self._is_reserved = is_reserved
         self._limiter = _tries(settings)
         self.hooks = Hooks()
+        #: Who wanted what they wrote to be erased when they left.
+        self.erased: set[str] = set()
         self.passwords = Passwords(settings.passwords, engine.outside.random_bytes)
         self.sessions = Sessions(engine, settings.sessions, devices)
         self.authenticator = TokenAuthenticator(engine, devices)
@@ -91,9 +93,16 @@ class AccountsService:
             raise NotFound("There is no such user.")
         return account
 
-    async def erased_of(self, user_ids: Collection[str]) -> set[str]:
-        """Which of the users wanted what they wrote to be erased when they left."""
-        return await self._database.get(store.erased_of, user_ids)
+    async def start(self) -> None:
+        """Reads who was erased; the log keeps it true from then on."""
+        self.erased.update(await self._database.read(store.erased))
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Takes in what has changed."""
+        self.authenticator.apply(entries)
+        for entry in entries:
+            if entry.kind == "account" and entry.key == store.ERASED and entry.user_id is not None:
+                self.erased.add(entry.user_id)
 
     # -- making
 

@@ -6,7 +6,7 @@ process forgets what it knows of the user's tokens.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from weft.storage.database import Transaction, WriteTransaction
@@ -16,6 +16,7 @@ CREATED: Final = "created"
 CHANGED: Final = "changed"
 TOKENS: Final = "tokens"
 DEACTIVATED: Final = "deactivated"
+ERASED: Final = "erased"
 
 
 class Account(NamedTuple):
@@ -136,14 +137,14 @@ def deactivate(tx: WriteTransaction, user_id: str, *, erase: bool, now_ms: int) 
     )
     if erase:
         tx.run("UPDATE users SET erased = 1 WHERE user_id = :user_id", user_id=user_id)
+        tx.append("account", user_id=user_id, key=ERASED)
     tx.append("account", user_id=user_id, key=DEACTIVATED)
     return bool(changed)
 
 
-def erased_of(tx: Transaction, user_ids: Collection[str]) -> set[str]:
-    """Which of the users wanted what they wrote to be erased."""
-    rows = tx.all("SELECT user_id FROM users WHERE user_id IN :user_ids AND erased = 1", user_ids=list(user_ids))
-    return {row[0] for row in rows}
+def erased(tx: Transaction) -> list[str]:
+    """Who wanted what they wrote to be erased."""
+    return [row[0] for row in tx.all("SELECT user_id FROM users WHERE erased = 1")]
 
 
 def accept_terms(tx: WriteTransaction, user_id: str, versions: Iterable[tuple[str, str]], now_ms: int) -> None:

@@ -16,8 +16,9 @@ import orjson
 
 from weft.modules.events.aggregations import Aggregation, Aggregations
 from weft.modules.events.sight import Seen, Sight
-from weft.protocol.client_event import spliced
+from weft.protocol.client_event import client_json, spliced
 from weft.protocol.event import Event
+from weft.protocol.redaction import redact
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
 from weft.storage import transaction_ids
@@ -36,9 +37,11 @@ class Viewer:
 class EventForms:
     """Forms events for clients. Whether somebody may see an event is not asked here; see `Sight`."""
 
-    def __init__(self, engine: Engine, aggregations: Aggregations) -> None:
+    def __init__(self, engine: Engine, aggregations: Aggregations, *, erased: Collection[str] = ()) -> None:
         self._engine = engine
         self.aggregations = aggregations
+        #: Users who left this server and wanted what they wrote to be erased; whoever gave it keeps it true.
+        self._erased_users = erased
 
     async def one(self, stored: StoredEvent, viewer: Viewer, membership: str | None = None) -> msgspec.Raw:
         """One event, with its `room_id`."""
@@ -126,6 +129,8 @@ class EventForms:
         """
         event = stored.event
         age = max(0, now_ms - event.origin_server_ts)
+        if self._erased_users and event.sender in self._erased_users and membership not in (None, "join"):
+            return self._erased(stored, age, membership, with_room_id=with_room_id)
         aggregation = (
             self.aggregations.now(stored.room, event.event_id)[1] if bundled and event.state_key is None else None
         )
@@ -187,7 +192,7 @@ class EventForms:
         """The newest event of a thread: with its edit, but not with a thread of its own, which might never end."""
         aggregation = self.aggregations.now(latest.room, latest.event.event_id)[1]
         edit = aggregation.edit if aggregation is not None else None
-        if edit is None or edit.event.event_id in hidden:
+        if edit is None or edit.event.event_id in hidden or latest.event.sender in self._erased_users:
             return self._inner(latest, viewer, now_ms)
         unsigned = b'{"age":%d,"m.relations":{"m.replace":%s}}' % (
             max(0, now_ms - latest.event.origin_server_ts),
@@ -196,8 +201,22 @@ class EventForms:
         return spliced(latest.client, unsigned, latest.event.room_id)
 
     def _inner(self, stored: StoredEvent, viewer: Viewer, now_ms: int) -> bytes:
-        """An event inside another one's `unsigned`."""
+        """An event inside another one's `unsigned`. An erased one can still be asked for itself by who may see it."""
+        if stored.event.sender in self._erased_users:
+            return self._erased(stored, max(0, now_ms - stored.event.origin_server_ts), None, with_room_id=True)
         return self.bytes_of(stored, viewer, now_ms, with_room_id=True, bundled=False)
+
+    def _erased(self, stored: StoredEvent, age: int, membership: str | None, *, with_room_id: bool) -> bytes:
+        """The event for who was not there when it was sent: without what its sender wanted erased.
+
+        https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountdeactivate
+        """
+        event = stored.event
+        kept = Event.stored(redact(event.pdu, event.version), event.version, event.event_id)
+        unsigned: dict[str, object] = {"age": age}
+        if membership is not None:
+            unsigned["membership"] = membership
+        return spliced(client_json(kept), orjson.dumps(unsigned), event.room_id if with_room_id else None)
 
     async def _hidden(
         self, room: Room, aggregations: Sequence[Aggregation], viewer: Viewer, sight: Sight
