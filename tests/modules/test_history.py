@@ -174,7 +174,7 @@ async def test_filters(server: TestServer) -> None:
     room_id = await alice.create_room(preset="public_chat")
     await bob.join(room_id)
     text = await alice.send(room_id)
-    picture = await bob.send(room_id, msgtype="m.image", body="a cat", url="mxc://weft.test/cat")
+    picture = await bob.send(room_id, msgtype="m.image", url="mxc://weft.test/cat")
     custom = await alice.send(room_id, event_type="org.example.custom", x=1)
 
     async def found(**event_filter: Any) -> list[str]:

@@ -5,6 +5,7 @@ https://spec.matrix.org/v1.19/client-server-api/#forming-relationships-between-e
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from weft.testing import Client, TestServer
 
 V3 = "/_matrix/client/v3"
 V1 = "/_matrix/client/v1"
+TRANSACTIONS = itertools.count()
 
 
 async def room_of(server: TestServer) -> tuple[Client, Client, str]:
@@ -26,11 +28,14 @@ async def room_of(server: TestServer) -> tuple[Client, Client, str]:
 
 async def relate(client: Client, room_id: str, target: str, rel_type: str, body: str = "related", **more: Any) -> str:
     relation = {"rel_type": rel_type, "event_id": target}
-    return await client.send(room_id, **{"msgtype": "m.text", "body": body, "m.relates_to": relation, **more})
+    content = {"msgtype": "m.text", "body": body, "m.relates_to": relation, **more}
+    return await say(client, room_id, "m.room.message", content)
 
 
 async def say(client: Client, room_id: str, event_type: str, content: dict[str, Any]) -> str:
-    return await client.send(room_id, event_type=event_type, **content)
+    path = f"{V3}/rooms/{room_id}/send/{event_type}/say{next(TRANSACTIONS)}"
+    event_id: str = (await client.put(path, content)).ok()["event_id"]
+    return event_id
 
 
 async def react(client: Client, room_id: str, target: str, key: str) -> str:
