@@ -19,6 +19,7 @@ from weft.modules.events.places import parse_cut, spell_cut
 from weft.modules.events.user_rooms import Seat, UserRooms
 from weft.modules.module import SyncPart
 from weft.modules.sync.answer import Answer, Window, event_list, json_object
+from weft.modules.sync.echoes import Echoes
 from weft.modules.sync.joined_room import JoinedRooms
 from weft.modules.sync.left_room import LeftRooms
 from weft.modules.sync.room_state import RoomStates
@@ -70,6 +71,7 @@ class SyncService:
             for kind in part.kinds:
                 self._part_of_kind.setdefault(kind, []).append(part)
         self._around = around
+        self._echoes = Echoes(engine.log.wake)
         timelines, states = Timelines(engine, sight), RoomStates(engine)
         self._joined = JoinedRooms(engine, sight, forms, timelines, states)
         self._left = LeftRooms(engine, sight, forms, timelines, states)
@@ -85,6 +87,7 @@ class SyncService:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_ms / 1000
         while True:
+            await self._echoes.wait(requester.user_id)
             upto = self._engine.log.head
             answer = await self._answer(requester, args, filter_, since, upto)
             if answer is not None:
@@ -143,6 +146,10 @@ class SyncService:
                 chosen = part.wakes(entry)
             if chosen is None:
                 chosen = self._ordinarily_concerned(entry)
+            sender = _sender(entry)
+            if sender is not None:
+                self._echoes.sent(sender)
+                chosen = [key for key in chosen if key != sender]
             log.wake(chosen)
 
     def _ordinarily_concerned(self, entry: Entry) -> Iterable[object]:
@@ -254,6 +261,11 @@ class SyncService:
         for part in self._parts:
             if kinds is None or answer.newly_joined or not part.kinds.isdisjoint(kinds):
                 await part.contribute(answer)
+
+
+def _sender(entry: Entry) -> str | None:
+    stored = entry.payload
+    return stored.event.sender if entry.kind == "event" and isinstance(stored, StoredEvent) else None
 
 
 def _unread_json(notify: int, highlight: int) -> bytes:
