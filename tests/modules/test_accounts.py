@@ -363,13 +363,37 @@ async def test_a_deactivated_account_is_over(server: TestServer) -> None:
     (await server.client().post(f"{V3}/login", by_password("alice"))).refused(403, "M_USER_DEACTIVATED")
     body = {"username": "alice", "password": "correct horse", "auth": {"type": "m.login.dummy"}}
     (await server.client().post(f"{V3}/register", body)).refused(400, "M_USER_IN_USE")
-    assert await server.server.accounts.erased_of([alice.user_id]) == set()
+    assert alice.user_id not in server.server.accounts.erased
 
 
-async def test_an_erased_account_is_remembered_as_such(server: TestServer) -> None:
-    alice, bob = await server.user("alice"), await server.user("bob")
+async def texts(client: Client, room_id: str) -> set[str]:
+    """What somebody reads in a room, by its history and by a first sync."""
+    chunk = (await client.get(f"{V3}/rooms/{room_id}/messages", dir="b", limit=50)).ok()["chunk"]
+    timeline = (await client.sync())["rooms"]["join"][room_id]["timeline"]["events"]
+    found = [event["content"].get("body", "") for event in (*chunk, *timeline) if event["type"] == "m.room.message"]
+    assert found
+    return set(found)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_an_erased_account_leaves_nothing_to_newcomers(server: TestServer, restarted: bool) -> None:
+    alice, bob, carol = [await server.user(name) for name in ("alice", "bob", "carol")]
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.join(room_id)
+    root = await bob.send(room_id, "from bob")
+    thread = {"rel_type": "m.thread", "event_id": root}
+    reply = {"msgtype": "m.text", "body": "in a thread", "m.relates_to": thread}
+    (await alice.put(f"{V3}/rooms/{room_id}/send/m.room.message/reply", reply)).ok()
+    await alice.send(room_id, "from alice")
     await deactivate(alice, "alice", erase=True)
-    assert await server.server.accounts.erased_of([alice.user_id, bob.user_id]) == {alice.user_id}
+    if restarted:
+        await server.restart()
+    await carol.join(room_id)
+    assert await texts(bob, room_id) == {"from alice", "from bob", "in a thread"}
+    assert await texts(carol, room_id) == {"", "from bob"}
+    everything = (await carol.get(f"{V3}/rooms/{room_id}/messages", dir="b", limit=50)).body
+    assert b"in a thread" not in everything
+    assert b"from alice" not in everything
 
 
 async def test_other_modules_hear_of_beginnings_and_ends(start_server: Start) -> None:

@@ -28,6 +28,7 @@ from weft.modules import (
     room_creation,
     room_events,
     room_summary,
+    search,
     server_notices,
     sync,
     typing,
@@ -58,6 +59,7 @@ TABLES = (
     "weft.modules.receipts",
     "weft.modules.relations",
     "weft.modules.reporting",
+    "weft.modules.search",
     "weft.modules.server_notices",
     "weft.modules.typing",
     "weft.modules.ui_auth",
@@ -75,12 +77,6 @@ class Modules:
 
 def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
     """Makes every module of the server."""
-    # Events on their way to clients.
-    user_rooms = events.UserRooms(engine)
-    aggregations = events.Aggregations(engine)
-    sight = events.Sight(engine)
-    forms = events.EventForms(engine, aggregations)
-
     # Who one is.
     devices_ = devices.DevicesService(engine.database, engine.outside.now_ms)
     ui_auth_ = ui_auth.UiAuthService(engine)
@@ -93,7 +89,12 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
         is_reserved=lambda user_id: localpart_of(user_id) == settings.server_notices.localpart,
     )
     registration = accounts.Registration(engine, settings.registration, accounts_, ui_auth_)
-    shared_secret = admin.SharedSecretRegistration(engine, settings.registration.shared_secret_file, accounts_)
+
+    # Events on their way to clients.
+    user_rooms = events.UserRooms(engine)
+    aggregations = events.Aggregations(engine)
+    sight = events.Sight(engine)
+    forms = events.EventForms(engine, aggregations, erased=accounts_.erased)
 
     # What one is called.
     user_directory_ = user_directory.UserDirectory(engine, search_all_users=settings.user_directory.search_all_users)
@@ -166,20 +167,27 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
         set_tag=account_data_.set_tag,
         exists=exists,
     )
-    openid_ = openid.OpenIdService(engine, accounts_)
+    search_index = search.Index(engine)
+    search_ = search.Search(
+        engine, search_index, history_, user_rooms=user_rooms, sight=sight, enabled=settings.search.enabled
+    )
 
     parts = [
         events.module(user_rooms, aggregations),
         account_data.module(engine, account_data_),
         accounts.module(accounts_, registration, ui_auth_, settings),
-        admin.module(accounts_, devices_, shared_secret),
+        admin.module(
+            accounts_,
+            devices_,
+            admin.SharedSecretRegistration(engine, settings.registration.shared_secret_file, accounts_),
+        ),
         devices.module(devices_, ui_auth_),
         directory.module(directory_),
         discovery.module(settings),
         filters.module(filters_),
         history.module(history_),
         membership.module(memberships, members, stripped_states),
-        openid.module(openid_),
+        openid.module(openid.OpenIdService(engine, accounts_)),
         presence.module(engine, presence_),
         profile.module(profiles, propagation),
         push_rules.module(engine, push_rules_),
@@ -189,6 +197,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
         room_creation.module(creation, upgrade),
         room_events.module(sending, room_state),
         room_summary.module(summaries),
+        search.module(search_, search_index, enabled=settings.search.enabled),
         server_notices.module(notices),
         typing.module(engine, typing_),
         ui_auth.module(ui_auth_),
