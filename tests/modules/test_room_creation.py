@@ -190,6 +190,7 @@ async def test_power_levels_are_overridden_key_by_key(server: TestServer) -> Non
         ({"preset": "nonsense"}, 400, "M_BAD_JSON"),
         ({"name": 5}, 400, "M_BAD_JSON"),
         ({"topic": "x" * 70_000}, 413, "M_TOO_LARGE"),
+        ({"initial_state": [{"type": "t", "content": {}}] * 1001}, 413, "M_TOO_LARGE"),
         ({"initial_state": [{"type": "t" * 256, "content": {}}]}, 413, "M_TOO_LARGE"),
         (
             {"initial_state": [{"type": "m.room.canonical_alias", "content": {"alias": "#nowhere:weft.test"}}]},

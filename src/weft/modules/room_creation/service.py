@@ -17,7 +17,7 @@ from weft.modules.room_creation import first_events
 from weft.modules.room_creation.first_events import PRESETS, Plan, Preset
 from weft.modules.room_events import check_content, check_server_acl
 from weft.protocol.api.client.rooms import CreateRoomRequest, CreateRoomResponse, StateEvent
-from weft.protocol.errors import AuthRuleViolation, BadJson, InvalidParam, MatrixError, RoomInUse
+from weft.protocol.errors import AuthRuleViolation, BadJson, InvalidParam, MatrixError, RoomInUse, TooLarge
 from weft.protocol.identifiers import domain_of, is_valid_user_id
 from weft.protocol.room_versions import RoomVersion, room_version
 from weft.rooms.append import Also
@@ -27,6 +27,8 @@ from weft.storage.database import UniqueViolation, WriteTransaction
 from weft.storage.events import StoredEvent
 
 _ROOM_ID_LETTERS: Final = 18
+#: All first events are made in one go, during which nobody else is answered.
+_MOST_STATE: Final = 1000
 
 #: Counts one more use of a named rate by a user; raises `LimitExceeded`.
 Limit = Callable[[str, str], None]
@@ -122,8 +124,10 @@ class RoomCreation:
         return alias
 
     async def _initial_state(
-        self, version: RoomVersion, creator: str, given: Iterable[StateEvent], alias: str | None
+        self, version: RoomVersion, creator: str, given: Sequence[StateEvent], alias: str | None
     ) -> list[tuple[str, str, dict[str, Any]]]:
+        if len(given) > _MOST_STATE:
+            raise TooLarge(f"A room begins with at most {_MOST_STATE} events of initial_state.")
         for event in given:
             check_content(version, event.type, event.content)
             if event.type == "m.room.canonical_alias":
