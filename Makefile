@@ -52,6 +52,7 @@ test-twins: $(VENV)/for-working ## the module tests against two servers on one P
 	WEFT_TWINS=1 $(pytest) tests/modules
 
 test-clients: $(VENV)/for-working ## unmodified clients against a running server: matrix-nio, matrix-js-sdk, a browser
+	@scripts/have-clients
 	$(bin)/python -m pytest $(PYTEST_ARGS) tests/clients
 
 test-fuzz: $(VENV)/for-working ## hostile input to every endpoint
