@@ -293,6 +293,8 @@ def _commit(
 ) -> bool:
     """Whether the room's state has to be resolved after this."""
     linear: bool | None = True
+    is_new = number is None
+    positions: dict[str, int] = {}
     if number is None:
         number = room_store.create(tx, room_id, front.version.identifier)
         root = front.made[0].snapshot.parent
@@ -302,12 +304,15 @@ def _commit(
         stored, event = made.stored, made.stored.event
         stored.room = number
         stored.position = events.insert(tx, stored)
+        positions[event.event_id] = stored.position
         linear = events.extend(tx, number, event)
         if linear is None:
             raise RoomMoved
         if event.state_key is not None:
-            snapshots.insert(tx, number, made.snapshot)
-        if linear and (event.state_key is not None or len(event.prev_events) > 1):
+            snapshots.insert(tx, number, made.snapshot, positions)
+        # A new room's tables are made once, from all of its first events.
+        is_due = made is front.made[-1] if is_new else event.state_key is not None or len(event.prev_events) > 1
+        if linear and is_due:
             events.make_current(tx, number, made.snapshot, front.fresh)
         if made.redacts is not None:
             events.apply_redaction(tx, made.redacts, event.event_id)

@@ -6,6 +6,7 @@ A row keeps the positions of the events that changed, packed; a negative positio
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import immutables
@@ -22,8 +23,10 @@ _encode = msgspec.msgpack.Encoder().encode
 _FEW = 32
 
 
-def insert(tx: WriteTransaction, room: int, snapshot: Snapshot) -> None:
-    """Writes a snapshot whose events are stored already."""
+def insert(
+    tx: WriteTransaction, room: int, snapshot: Snapshot, known: Mapping[str, int] = MappingProxyType({})
+) -> None:
+    """Writes a snapshot whose events are stored already; `known` are positions that the caller has at hand."""
     parent, base = snapshot.parent, snapshot.base
     is_parent = base is None or base.id == snapshot.parent_id
     tx.put(
@@ -34,8 +37,8 @@ def insert(tx: WriteTransaction, room: int, snapshot: Snapshot) -> None:
         depth=snapshot.depth,
         parent=snapshot.parent_id,
         base=base.id if base is not None else None,
-        changes=_pack(tx, snapshot.changes, parent.state if parent is not None else immutables.Map()),
-        skip=None if is_parent or base is None else _pack(tx, snapshot.skip, base.state),
+        changes=_pack(tx, snapshot.changes, parent.state if parent is not None else immutables.Map(), known),
+        skip=None if is_parent or base is None else _pack(tx, snapshot.skip, base.state, known),
     )
 
 
@@ -143,12 +146,14 @@ def _base_chain(tx: Transaction, snapshot: int) -> list[_Row]:
     return rows
 
 
-def _pack(tx: Transaction, changes: Changes, before: State) -> bytes:
+def _pack(tx: Transaction, changes: Changes, before: State, known: Mapping[str, int]) -> bytes:
     """The positions of what was put, and the negative positions of what stood before in a place that is now empty."""
     put = [event_id for event_id in changes.values() if event_id is not None]
     gone = [before[key] for key, event_id in changes.items() if event_id is None and key in before]
-    rows = tx.all("SELECT event_id, position FROM events WHERE event_id IN :ids", ids=[*put, *gone])
-    positions: dict[str, int] = dict(rows)
+    positions = dict(known)
+    missing = [event_id for event_id in (*put, *gone) if event_id not in known]
+    if missing:
+        positions.update(tx.all("SELECT event_id, position FROM events WHERE event_id IN :ids", ids=missing))
     return _encode([*(positions[event_id] for event_id in put), *(-positions[event_id] for event_id in gone)])
 
 
