@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from weft.http.limits import Limiter
@@ -17,6 +17,7 @@ from weft.modules import (
     events,
     filters,
     history,
+    legacy,
     membership,
     openid,
     presence,
@@ -36,7 +37,7 @@ from weft.modules import (
     unread,
     user_directory,
 )
-from weft.modules.module import Module
+from weft.modules.module import Module, SyncPart
 from weft.protocol.errors import LimitExceeded
 from weft.protocol.identifiers import localpart_of
 from weft.rooms.engine import Engine
@@ -209,17 +210,35 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
         user_rooms=user_rooms,
         sight=sight,
         forms=forms,
-        parts=[part.sync for part in parts if part.sync is not None],
+        parts=_sync_parts(parts),
         around=sync.Surroundings(
             filter_of=filters_.named,
             ignored_users=account_data_.ignored_users,
+            blocks_invites=memberships.blocks_invites,
             stripped_state=stripped_states.of,
             unread=unread_.counts,
             seen=presence_.seen,
         ),
     )
     # What wakes those who wait comes last, when everything in memory is up to date.
-    return Modules([*parts, sync.module(sync_)], accounts_)
+    waking = [
+        sync.module(sync_),
+        legacy.module(
+            engine,
+            history_,
+            user_rooms=user_rooms,
+            sight=sight,
+            forms=forms,
+            parts=_sync_parts(parts),
+            is_published=directory_.is_published,
+        ),
+    ]
+    return Modules([*parts, *waking], accounts_)
+
+
+def _sync_parts(parts: Sequence[Module]) -> list[SyncPart]:
+    """What modules add to `/sync`."""
+    return [part.sync for part in parts if part.sync is not None]
 
 
 def _join_accounts(
