@@ -69,7 +69,7 @@ async def start_server(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncI
     """Starts a server with settings of the test's own: `await start_server({"presence": {"enabled": False}})`."""
     started: list[TestServer] = []
     # Asked for here, it outlasts the servers.
-    database = {"url": request.getfixturevalue("postgres_database")} if TWINS else None
+    database = {"url": request.getfixturevalue("weft_database")} if TWINS else None
 
     async def start(settings: dict[str, Any] | None = None) -> TestServer:
         folder = tmp_path / f"server{len(started)}"
