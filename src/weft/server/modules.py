@@ -221,19 +221,22 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
         ),
     )
     # What wakes those who wait comes last, when everything in memory is up to date.
-    waking = [
-        sync.module(sync_),
-        legacy.module(
-            engine,
-            history_,
-            user_rooms=user_rooms,
-            sight=sight,
-            forms=forms,
-            parts=_sync_parts(parts),
-            is_published=directory_.is_published,
-        ),
-    ]
-    return Modules([*parts, *waking], accounts_)
+    return Modules(
+        [
+            *parts,
+            sync.module(sync_),
+            legacy.module(
+                engine,
+                history_,
+                user_rooms=user_rooms,
+                sight=sight,
+                forms=forms,
+                parts=_sync_parts(parts),
+                is_published=directory_.is_published,
+            ),
+        ],
+        accounts_,
+    )
 
 
 def _sync_parts(parts: Sequence[Module]) -> list[SyncPart]:
