@@ -150,7 +150,9 @@ class Sight:
                     if one.event.key == _VISIBILITY
                     else after._replace(membership=_membership(replaced))
                 )
-            if is_visible(
+            # Whoever turns an invitation down, or is put out, must hear of that much.
+            is_own_end = one.event.state_key == user_id and one.event.membership in ("leave", "ban")
+            if is_own_end or is_visible(
                 before.visibility,
                 before.membership,
                 joined_since=_joined_after(spans, one.order),

@@ -24,6 +24,7 @@ from weft.modules.sync.joined_room import JoinedRooms
 from weft.modules.sync.left_room import LeftRooms
 from weft.modules.sync.room_state import RoomStates
 from weft.modules.sync.timeline import Timelines
+from weft.modules.sync.turns import Turns
 from weft.modules.unread import Counts
 from weft.protocol.api.client.sync import SyncRequest
 from weft.protocol.client_event import stripped
@@ -44,6 +45,8 @@ class Surroundings:
     #: A user's filter, by id or as JSON text.
     filter_of: Callable[[str, str], Awaitable[Filter]]
     ignored_users: Callable[[str], Awaitable[Collection[str]]]
+    #: Whether a user wants no invitations at all.
+    blocks_invites: Callable[[str], Awaitable[bool]]
     #: The stripped state of a room, for those who are not in it.
     stripped_state: Callable[[Room], Awaitable[Sequence[bytes]]]
     #: What the user has not read in a room that they are in.
@@ -72,6 +75,7 @@ class SyncService:
                 self._part_of_kind.setdefault(kind, []).append(part)
         self._around = around
         self._echoes = Echoes(engine.log.wake)
+        self._turns = Turns()
         timelines, states = Timelines(engine, sight), RoomStates(engine)
         self._joined = JoinedRooms(engine, sight, forms, timelines, states)
         self._left = LeftRooms(engine, sight, forms, timelines, states)
@@ -88,6 +92,8 @@ class SyncService:
         deadline = loop.time() + wait_ms / 1000
         while True:
             await self._echoes.wait(requester.user_id)
+            if self._engine.log.head != since:
+                await self._turns.take()
             upto = self._engine.log.head
             answer = await self._answer(requester, args, filter_, since, upto)
             if answer is not None:
@@ -236,7 +242,11 @@ class SyncService:
     async def _add_outside(self, answer: Answer, room_id: str, seat: Seat, ignored: Collection[str]) -> None:
         room = await self._engine.rooms.get(room_id)
         member = await self._engine.rooms.event(seat.event_id)
-        if member is None or (seat.membership == "invite" and member.event.sender in ignored):
+        if member is None:
+            return
+        if seat.membership == "invite" and (
+            member.event.sender in ignored or await self._around.blocks_invites(answer.user_id)
+        ):
             return
         outside = await self._around.stripped_state(room)
         state = event_list([*outside, orjson.dumps(stripped(member.event))])
