@@ -109,9 +109,6 @@ class SyncPart(Protocol):
         None for the ordinary case: the joined users of `entry.room`, or `entry.user_id` where it names no room.
         """
 
-    def concerns(self, entry: Entry, sync: Sync) -> bool | None:
-        """Whether an entry concerns this response; None for the ordinary case, as in `wakes`."""
-
     async def contribute(self, sync: Sync) -> None:
         """Adds what has changed between `sync.since` and `sync.upto`, or everything where `since` is None.
 

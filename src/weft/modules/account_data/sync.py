@@ -27,9 +27,6 @@ class AccountDataSync:
     def wakes(self, entry: Entry) -> Iterable[str] | None:
         return None
 
-    def concerns(self, entry: Entry, sync: Sync) -> bool | None:
-        return None
-
     async def contribute(self, sync: Sync) -> None:
         if sync.since is None:
             for data_type, event in await self._of_place(sync, GLOBAL):

@@ -41,9 +41,6 @@ class PresenceSync:
             return _Flushed(self)
         return _FewSharers(self, entry.user_id)
 
-    def concerns(self, entry: Entry, sync: Sync) -> bool | None:
-        return None
-
     def few(self, user_id: str) -> Iterable[str]:
         """Who is to be woken at once for a change."""
         sharers = list(islice(self.sharers(user_id), _FEW + 1))

@@ -25,9 +25,6 @@ class PushRulesSync:
     def wakes(self, entry: Entry) -> Iterable[str] | None:
         return None
 
-    def concerns(self, entry: Entry, sync: Sync) -> bool | None:
-        return None
-
     async def contribute(self, sync: Sync) -> None:
         if sync.wants("account_data", EVENT_TYPE) and await self._has_changed(sync):
             content = await self._push_rules.json(sync.user_id)

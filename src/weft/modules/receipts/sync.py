@@ -29,9 +29,6 @@ class ReceiptsSync:
     def wakes(self, entry: Entry) -> Iterable[str] | None:
         return None
 
-    def concerns(self, entry: Entry, sync: Sync) -> bool | None:
-        return None
-
     async def contribute(self, sync: Sync) -> None:
         is_wanted = sync.wants("room.ephemeral", EVENT_TYPE)
         if sync.since is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import orjson
 
@@ -126,10 +127,9 @@ class SyncService:
     # -- what concerns whom
 
     def _concerns(self, entry: Entry, user_id: str, seats: dict[str, Seat]) -> bool:
-        for part in self._part_of_kind.get(entry.kind, ()):
-            chosen = part.wakes(entry)
-            if chosen is not None:
-                return user_id in chosen
+        named = [w for part in self._part_of_kind.get(entry.kind, ()) if (w := part.wakes(entry)) is not None]
+        if named:
+            return any(user_id in users for users in named)
         if entry.room is None:
             return entry.user_id == user_id
         stored = entry.payload
@@ -147,11 +147,8 @@ class SyncService:
         if not log.waiting:
             return
         for entry in entries:
-            chosen: Iterable[object] | None = None
-            for part in self._part_of_kind.get(entry.kind, ()):
-                chosen = part.wakes(entry)
-            if chosen is None:
-                chosen = self._ordinarily_concerned(entry)
+            named = [w for part in self._part_of_kind.get(entry.kind, ()) if (w := part.wakes(entry)) is not None]
+            chosen: Iterable[object] = chain.from_iterable(named) if named else self._ordinarily_concerned(entry)
             sender = _sender(entry)
             if sender is not None:
                 self._echoes.sent(sender)

@@ -25,9 +25,6 @@ class TypingSync:
     def wakes(self, entry: Entry) -> Iterable[str] | None:
         return None
 
-    def concerns(self, entry: Entry, sync: Sync) -> bool | None:
-        return None
-
     async def contribute(self, sync: Sync) -> None:
         if not sync.wants("room.ephemeral", EVENT_TYPE):
             return
