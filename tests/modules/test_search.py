@@ -75,6 +75,11 @@ def test_a_text_is_found_by_itself(text: str) -> None:
     assert all(word and not set(word) & set(" '\"\\&|!():*\x00") for word in words)
 
 
+@given(st.text(alphabet=st.characters(max_codepoint=127)))
+def test_plain_text_is_read_as_any_other(text: str) -> None:
+    assert words_of(f"{text} \u00e9") == [*words_of(text), "\u00e9"]
+
+
 def test_a_flood_of_words_is_bounded() -> None:
     assert len(words_of("天気" * 40_000)) == MAX_WORDS
     assert len(wanted_by(" ".join(str(number) for number in range(1000))).words) <= MAX_WANTED

@@ -6,6 +6,7 @@ Japanese, Korean, Thai and their like) are cut into single characters and pairs;
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from enum import IntEnum
@@ -18,6 +19,7 @@ MAX_WORDS: Final = 10_000
 #: Of one query.
 MAX_WANTED: Final = 64
 _MAX_LENGTH: Final = 64
+_ASCII_WORD: Final = re.compile("[a-z0-9]+")
 
 _UNSPACED: Final = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -84,6 +86,10 @@ def wanted_by(query: str) -> Wanted:
 
 def _runs(text: str) -> Iterator[tuple[bool, list[str]]]:
     """The runs of characters of one kind that make words, each character with its marks."""
+    if text.isascii():
+        for word in _ASCII_WORD.findall(text.lower()):
+            yield False, [word]
+        return
     run: list[str] = []
     run_kind = _Kind.GAP
     for character in _plain(text):
@@ -103,8 +109,6 @@ def _runs(text: str) -> Iterator[tuple[bool, list[str]]]:
 
 
 def _plain(text: str) -> str:
-    if text.isascii():
-        return text.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
