@@ -342,6 +342,25 @@ async def test_history_visibility(server: TestServer, visibility: str, seen: lis
             answer.refused(404, "M_NOT_FOUND")
 
 
+async def test_what_was_said_in_ones_absence_is_skipped(server: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "MAX_LOOKED_AT", 20)
+    monkeypatch.setattr(pages, "_BATCH", 10)
+    alice, bob = await server.user("alice"), await server.user("bob")
+    initial = [{"type": "m.room.history_visibility", "content": {"history_visibility": "joined"}}]
+    room_id = await alice.create_room(preset="public_chat", initial_state=initial)
+    hidden = await chat(alice, room_id, 60)
+    await bob.join(room_id)
+    shown = await chat(alice, room_id, 2)
+    await bob.leave(room_id)
+    hidden += await chat(alice, room_id, 60)
+    await bob.join(room_id)
+    shown += await chat(alice, room_id, 2)
+    for direction in "bf":
+        found = ids(await everything(bob, room_id, dir=direction, limit=5, most_pages=6))
+        assert set(shown) < set(found)
+        assert not set(hidden) & set(found)
+
+
 async def test_strangers_and_guests_see_what_was_world_readable(server: TestServer) -> None:
     alice, bob = await server.user("alice"), await server.user("bob")
     made = (await server.client().post(f"{V3}/register", {}, kind="guest")).ok()

@@ -21,6 +21,7 @@ from weft.modules.events import Sight
 from weft.modules.events.places import LAST, Place, after
 from weft.modules.events.sight import Seen
 from weft.modules.history import store
+from weft.modules.history.hidden import Hidden
 from weft.modules.history.store import Order, Row
 from weft.protocol.filters import EVERY_EVENT, EventFilter
 from weft.rooms.engine import Engine
@@ -67,6 +68,7 @@ class Pages:
     def __init__(self, engine: Engine, sight: Sight) -> None:
         self._engine = engine
         self._sight = sight
+        self._hidden = Hidden(engine, sight)
 
     async def backwards(self, room: Room, start: Place, ask: Ask, until: Place | None = None) -> Page:
         """What is before `start` and not before `until`, newest first."""
@@ -87,6 +89,8 @@ class Pages:
             if not more and len(seen) <= wanted:
                 return Page(found, None)
             order = batch[-1].order if len(seen) < wanted else found[-1].stored.order
+            if not seen:
+                order = await self._hidden.skipped_backwards(room, ask.user_id, order)
             looked_at += len(batch)
         return Page(found, Place(order, cut))
 
@@ -121,6 +125,8 @@ class Pages:
             if not more and len(seen) <= wanted:
                 return Page(found, Place(LAST, cut))
             order = after(batch[-1].order if len(seen) < wanted else found[-1].stored.order).order
+            if not seen:
+                order = await self._hidden.skipped_forwards(room, ask.user_id, order)
             looked_at += len(batch)
         return Page(found, Place(order, cut))
 
