@@ -216,9 +216,7 @@ def _groups(
             value: api.GroupValue(
                 order=order,
                 results=[result.match.event_id for result in results],
-                next_batch=_group_token(found, key, value, start, criteria.order_by == "recent")
-                if found.more
-                else None,
+                next_batch=_group_token(found, key, value, start, recent) if found.more else None,
             )
             for order, (value, results) in enumerate(values.items(), 1)
         }
