@@ -67,7 +67,7 @@ class Weft:
         test = self.proof.get(self.endpoint(row) or "")
         if test is None:
             return ""
-        file, _, name = test.partition("::")
+        file, _, name = test.partition("[")[0].partition("::")
         return f"[{name.removeprefix('test_').replace('_', ' ')}](../{file})"
 
 

@@ -53,7 +53,7 @@ def validated(method: str, path: str, answer: Answer) -> None:
 def _what_succeeds(request: pytest.FixtureRequest) -> Iterator[None]:
     _succeeded.clear()
     yield
-    test = request.node.nodeid.partition("[")[0]
+    test = request.node.nodeid
     if calls := os.environ.get("WEFT_CALLS"):
         with Path(calls).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"test": test, "operations": sorted(_succeeded)}) + "\n")
