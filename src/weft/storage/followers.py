@@ -96,6 +96,7 @@ class Following:
 
     async def _follow(self) -> None:
         self.cursor = await self._database.write(_start, self.follower)
+        passed = 0
         while True:
             entries = await self._next()
             if not entries:
@@ -105,7 +106,11 @@ class Following:
             if chosen:
                 await self.follower.handle(chosen)
             following = self.cursor.advanced(entry.position for entry in entries)
-            await self._database.write(save_cursor, self.follower.name, following)
+            passed += len(entries)
+            # What was none of its business may be passed again after a crash; other processes look at the row.
+            if chosen or passed >= _BATCH or self._database.shared:
+                await self._database.write(save_cursor, self.follower.name, following)
+                passed = 0
             self.cursor = following
             self._moved.set()
 
