@@ -117,8 +117,10 @@ class Run:
         finally:
             server.suspend()
         self.outcome.add(server.name, measured)
-        shown = "  ".join(f"{row} {value:.4g} {ROWS[row].unit}" for row, value in measured.items())
-        print(f"{name}, round {turn + 1}, {server.name}: {shown}", flush=True)
+        print(f"{name}, round {turn + 1}, {server.name}:", flush=True)
+        for row, value in measured.items():
+            cost = f"  ({scenario.cost[row]:.3g} ms of processor time each)" if row in scenario.cost else ""
+            print(f"    {row:20} {value:10.4g} {ROWS[row].unit}{cost}", flush=True)
 
 
 def _two_cores() -> tuple[int, int]:

@@ -45,7 +45,11 @@ QUICK = Scale(seconds=1.5, account_messages=10, settle=3.0)
 
 
 class Scenario(ABC):
-    """One kind of work on one server. `busiest` is the largest share of a core the generator took."""
+    """One kind of work on one server.
+
+    `busy` is the largest share of a core that the generator took for a row, `cost` the server's processor time for one
+    request of it, in milliseconds. The cost says on a noisy machine too what the work takes.
+    """
 
     #: The rows it gives.
     rows: tuple[str, ...]
@@ -56,6 +60,7 @@ class Scenario(ABC):
         self.server = server
         self.scale = scale
         self.busy: dict[str, float] = {}
+        self.cost: dict[str, float] = {}
 
     @abstractmethod
     async def prepare(self) -> None:
@@ -72,9 +77,12 @@ class Scenario(ABC):
     async def _loop(self, row: str, workers: Sequence[Callable[[], Awaitable[int]]]) -> Sample:
         """A closed loop, after a short one that warms the server up."""
         await closed_loop(workers, _WARM_UP)
-        return self._note(row, await closed_loop(workers, self.scale.seconds))
+        return await self._measured(row, workers)
 
-    def _note(self, row: str, sample: Sample) -> Sample:
+    async def _measured(self, row: str, workers: Sequence[Callable[[], Awaitable[int]]]) -> Sample:
+        before = self.server.cpu_seconds()
+        sample = await closed_loop(workers, self.scale.seconds)
+        self.cost[row] = 1000 * (self.server.cpu_seconds() - before) / max(1, sample.count)
         self.busy[row] = max(sample.busy, self.busy.get(row, 0.0))
         return sample
 
@@ -243,7 +251,7 @@ class FanOut(Scenario):
         await closed_loop([send], _WARM_UP)
         before = sum(received)
         begun = time.perf_counter()
-        self._note(row, await closed_loop([send], self.scale.seconds))
+        await self._measured(row, [send])
         delivered, seconds = sum(received) - before, time.perf_counter() - begun
         await self._all_arrived(received)
         for waiter in waiters:
