@@ -18,7 +18,7 @@ spec   := $(wildcard $(or $(WEFT_SPEC),../shared/spec)/endpoints.json)
 apart  := tests/clients tests/fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench docs test-twins test-clients test-fuzz
+.PHONY: help run test check fix bench docs test-slow test-twins test-clients test-fuzz
 
 help: ## lists what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -46,6 +46,10 @@ fix: $(VENV)/for-working ## mends what can be mended by itself
 docs: $(VENV)/for-working ## makes the generated pages anew
 	$(bin)/python scripts/docs.py
 	$(if $(spec),$(bin)/python scripts/spec_coverage.py)
+
+test-slow: $(VENV)/for-working ## the tests that take many seconds each
+	@scripts/have-postgres
+	$(pytest) -m slow $(addprefix --ignore=,$(apart))
 
 test-twins: $(VENV)/for-working ## the module tests against two servers on one PostgreSQL database
 	@scripts/have-postgres

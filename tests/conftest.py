@@ -22,9 +22,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from weft.server.modules import TABLES
 from weft.storage.open import open_database
+
+# A busy machine is nobody's fault. CI looks at the same examples each time, so that it says the same of the same tree.
+settings.register_profile("weft", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "weft"))
 
 ROOT = Path(__file__).parents[1]
 _RUN = "WEFT_TEST_RUN"

@@ -260,7 +260,7 @@ def test_third_party_invites_full_of_keys_cost_little() -> None:
     offered = {"public_keys": [{"public_key": OTHER.verify_key.to_base64()}] * 600}
     wrong = sign_json({"mxid": "@new:n", "token": "token"}, "x", IDENTITY)["signatures"]["x"]["ed25519:0"]
     signed = changed(signatures={"x": {f"ed25519:{number}": wrong for number in range(600)}})
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(AuthRuleViolation):
         attempt(ROOM_VERSIONS["12"], offered, signed, "mod", "@new:n")
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1

@@ -79,10 +79,10 @@ def test_what_a_value_stands_for(value: object, first: int | None, stringy: int 
 
 
 def test_long_numbers_cost_little() -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     for text in (" " * 30_000 + "x", "0" * 60_000 + "x", "9" * 60_000, " " * 30_000 + "1" + " " * 30_000 + "x"):
         assert parse_level(text, V1) is None
-    assert time.perf_counter() - begin < 0.5
+    assert time.process_time() - begin < 0.5
 
 
 def levels_of(version: RoomVersion, content: dict[str, Any] | None) -> PowerLevels:
