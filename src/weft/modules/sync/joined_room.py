@@ -81,7 +81,7 @@ class JoinedRooms:
             if not (timeline.events or timeline.limited or state or fresh or full_state):
                 continue
             members = answer.section(room_id).members
-            members["timeline"] = await self.timeline_json(timeline, viewer, answer.filter)
+            members["timeline"] = await self.timeline_json(room, timeline, viewer, answer.filter)
             members[state_name] = event_list(formed_state(state, answer.filter))
             if summed_up:
                 members["summary"] = _summary(room, named_by)
@@ -118,25 +118,20 @@ class JoinedRooms:
         joined_at = await self._sight.joined_at(room, answer.user_id)
         return joined_at is not None and joined_at[1] not in answer.since
 
-    async def timeline_json(self, timeline: Timeline, viewer: Viewer, filter_: Filter) -> bytes:
+    async def timeline_json(self, room: Room, timeline: Timeline, viewer: Viewer, filter_: Filter) -> bytes:
         """The `timeline` member of a room's section."""
-        formed = await self.formed(timeline.events, viewer, filter_)
+        formed = await self.formed(room, timeline.events, viewer, filter_)
         return b'{"events":[%s],"limited":%s,"prev_batch":"%s"}' % (
             b",".join(formed),
             b"true" if timeline.limited else b"false",
             timeline.prev_batch.spell().encode(),
         )
 
-    async def formed(self, seen: Sequence[Seen], viewer: Viewer, filter_: Filter) -> list[bytes]:
+    async def formed(self, room: Room, seen: Sequence[Seen], viewer: Viewer, filter_: Filter) -> list[bytes]:
         """Events in the form that the filter asks for."""
-        stored = [one.stored for one in seen]
         if filter_.event_format == "federation":
-            return [one.event.wire for one in stored]
-        await self._forms.load(stored)
-        await self._forms.load_redactions(stored)
-        await self._forms.load_transactions(stored, viewer.user_id)
-        now_ms = self._engine.outside.now_ms()
-        formed = [self._forms.bytes_of(one.stored, viewer, now_ms, membership=one.membership) for one in seen]
+            return [one.stored.event.wire for one in seen]
+        formed = await self._forms.seen(room, seen, viewer, self._sight, with_room_id=False)
         return formed_state(formed, filter_)
 
 

@@ -71,7 +71,7 @@ class LeftRooms:
             state = await self._states.of(room, query)
         answer.leave[room_id] = json_object(
             {
-                "timeline": await self._joined.timeline_json(timeline, viewer, answer.filter),
+                "timeline": await self._joined.timeline_json(room, timeline, viewer, answer.filter),
                 state_name: event_list(formed_state(state, answer.filter)),
             }
         )

@@ -184,7 +184,7 @@ class SyncService:
         whole: bool,
     ) -> None:
         ignored = await self._around.ignored_users(answer.user_id)
-        viewer = Viewer(answer.user_id, answer.requester.device_id)
+        viewer = Viewer(answer.user_id, answer.requester.device_id, frozenset(ignored))
         new = self._new_events(entries)
         await self._joined.add(
             answer,
