@@ -26,9 +26,9 @@ def configure_logging(settings: Logging) -> None:
     """Everything that is logged goes to standard error, in the chosen form."""
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     as_json = settings.format == "json"
-    renderer = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
+    # Traces without the values of variables: those may be secrets, and what people wrote.
+    plain = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    renderer = structlog.processors.JSONRenderer() if as_json else plain
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
