@@ -193,11 +193,17 @@ def read_after(tx: Transaction, vector: Vector, except_writer: int | None, limit
     """Entries beyond a vector: each writer's in the order of its numbers, up to `limit` of one."""
     if except_writer is not None:
         vector = vector.joined(Vector({except_writer: NUMBER_MASK}))
-    ranges = ranges_beyond(vector)
+    ranges = [one for pair in ranges_beyond(vector) for one in _split_after_its_writer(*pair)]
     bounds = {
         f"{name}_{i}": bound for i, pair in enumerate(ranges) for name, bound in zip(("a", "b"), pair, strict=True)
     }
     return [Entry(*row) for row in tx.all(_ranges_sql(len(ranges)), limit=limit, **bounds)]
+
+
+def _split_after_its_writer(after: int, before: int) -> list[tuple[int, int]]:
+    """A range that begins within a writer's entries as two: the rest of those, and the writers that follow."""
+    end = ((after >> WRITER_SHIFT) + 1) << WRITER_SHIFT
+    return [(after, end), (end, before)] if after and end < before else [(after, before)]
 
 
 @lru_cache

@@ -173,11 +173,15 @@ class SqliteDatabase(Database):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> T:
-        connection.execute("BEGIN")
         try:
-            return fn(transaction, *args, **kwargs)
-        finally:
-            connection.execute("COMMIT")
+            connection.execute("BEGIN")
+            try:
+                return fn(transaction, *args, **kwargs)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+        except apsw.Error as error:
+            raise self._unreadable(error) from error
 
     # -- writing
 
@@ -199,6 +203,7 @@ class SqliteDatabase(Database):
         transaction.entries = []
         transaction.writer = self.writer
         group: list[Job] = []
+        alone = len(self._jobs) == 1
         until = time.monotonic() + _MAX_GROUP_SECONDS
         try:
             self._write_connection.execute("BEGIN IMMEDIATE")
@@ -206,60 +211,61 @@ class SqliteDatabase(Database):
                 job = self._jobs.popleft()
                 if not job.future.cancelled():
                     group.append(job)
-                    self._run_job(job)
+                    self._run_job(job, alone)
         except apsw.Error as error:
-            self._rolled_back(loop, group, error)
+            if not group and self._jobs:
+                group.append(self._jobs.popleft())
+            self._ended(loop, group, error)
             return
 
         def commit() -> None:
             failure: Exception | None = None
             try:
-                self._write_connection.execute("COMMIT")
+                if self._write_connection.in_transaction:
+                    self._write_connection.execute("COMMIT")
             except apsw.Error as error:
                 failure = error
             # The loop is gone only when the process is on its way out.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._committed, loop, group, failure)
+                loop.call_soon_threadsafe(self._ended, loop, group, failure)
 
         self._commits.put(commit)
 
-    def _run_job(self, job: Job) -> None:
+    def _run_job(self, job: Job, alone: bool) -> None:
+        """Runs one write. A savepoint undoes it if it fails; the only one of its group takes the transaction along."""
         connection, transaction = self._write_connection, self._transaction
         mark = len(transaction.entries)
-        connection.execute("SAVEPOINT job")
+        if not alone:
+            connection.execute("SAVEPOINT job")
         try:
             job.run(transaction)
         except Exception as error:
-            connection.execute("ROLLBACK TO job")
+            job.error = self._refused(error) if isinstance(error, apsw.Error) else error
             del transaction.entries[mark:]
-            job.error = error
-        connection.execute("RELEASE job")
+            connection.execute("ROLLBACK" if alone else "ROLLBACK TO job")
+        if not alone:
+            connection.execute("RELEASE job")
 
-    def _committed(self, loop: asyncio.AbstractEventLoop, group: list[Job], failure: Exception | None) -> None:
-        if failure is not None:
-            self._rolled_back(loop, group, failure)
-            return
+    def _ended(self, loop: asyncio.AbstractEventLoop, group: list[Job], failure: Exception | None) -> None:
         entries = self._transaction.entries
-        if self.writer is not None:
+        if failure is not None:
+            with contextlib.suppress(apsw.Error):
+                self._write_connection.execute("ROLLBACK")
+            for job in group:
+                job.error = job.error or self._refused(failure)
+            entries = []
+        elif self.writer is not None:
             self.writer.number += len(entries)
         self._tell(entries, group)
-        self._next_group(loop)
-
-    def _rolled_back(self, loop: asyncio.AbstractEventLoop, group: list[Job], error: Exception) -> None:
-        with contextlib.suppress(apsw.Error):
-            self._write_connection.execute("ROLLBACK")
-        for job in group:
-            job.error = job.error or DatabaseError(f"The database refused a write: {error}")
-            job.finish()
-        self._next_group(loop)
-
-    def _next_group(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._jobs:
             loop.call_soon(self._run_group, loop)
         else:
             self._busy = False
             if self._drained is not None and not self._drained.done():
                 self._drained.set_result(None)
+
+    def _refused(self, error: Exception) -> DatabaseError:
+        return DatabaseError(f"The database {self.path} refused a write: {error}")
 
     def _commit_loop(self) -> None:
         while (commit := self._commits.get()) is not None:
