@@ -41,16 +41,20 @@ class RoomSummaries:
         room = await self._engine.rooms.find(room_id)
         if room is None:
             raise _not_found()
-        state = await self._engine.rooms.state_events(room, SUMMARY_KEYS)
-        if not await self.may_see(room, state, user_id):
+        summary = await self.seen_by(room, user_id)
+        if summary is None:
             raise _not_found()
-        summary = self.of(room, state)
         return GetRoomSummaryResponse(
             **msgspec.structs.asdict(summary),
             membership=None if user_id is None else msgspec.convert(room.membership(user_id) or "leave", Membership),
             unstable_encryption=summary.encryption,
             unstable_room_version=summary.room_version,
         )
+
+    async def seen_by(self, room: Room, user_id: str | None) -> RoomSummary | None:
+        """The summary of a room that somebody may know of; None of any other."""
+        state = await self._engine.rooms.state_events(room, SUMMARY_KEYS)
+        return self.of(room, state) if await self.may_see(room, state, user_id) else None
 
     def of(self, room: Room, state: Mapping[StateKey, Event]) -> RoomSummary:
         """The summary itself; `state` has the events at `SUMMARY_KEYS`."""
