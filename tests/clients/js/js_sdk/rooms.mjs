@@ -81,6 +81,14 @@ export default async function () {
     await bob.joinRoom(shed);
     await entered;
 
+    // A space, walked.
+    const { room_id: grounds } = await alice.createRoom({ name: "Grounds", creation_content: { type: "m.space" } });
+    for (const child of [garden, shed]) await alice.sendStateEvent(grounds, "m.space.child", { via: [serverName] }, child);
+    const { rooms } = await alice.getRoomHierarchy(grounds);
+    assert.equal(rooms[0].room_id, grounds);
+    assert.deepEqual(new Set(rooms.map((room) => room.room_id)), new Set([grounds, garden, shed]));
+    await eventually(() => alice.getRoom(grounds)?.isSpaceRoom(), "the space at Alice's");
+
     // Left rooms, and reports.
     await bob.leave(garden);
     const later = await session(bobsAccount);
