@@ -47,7 +47,8 @@ class NotedEvents:
     async def of(self, room: Room, stored: Sequence[StoredEvent]) -> list[Noted]:
         """The events of one room, flattened."""
         levels = await self._levels_of(room)
-        return [self._noted(room, levels, one) for one in stored]
+        contexts: dict[str, RoomContext] = {}
+        return [self._noted(room, levels, contexts, one) for one in stored]
 
     async def find_threads(self, noted: Iterable[Noted]) -> None:
         """Sees that each event's thread is known."""
@@ -55,19 +56,24 @@ class NotedEvents:
             if one.thread is None:
                 one.thread = await self._engine.database.get(threads.thread_of, one.relation)
 
-    def _noted(self, room: Room, levels: PowerLevels | None, stored: StoredEvent) -> Noted:
+    def _noted(
+        self, room: Room, levels: PowerLevels | None, contexts: dict[str, RoomContext], stored: StoredEvent
+    ) -> Noted:
+        """`contexts` are those of one call by sender: many events, few senders."""
         event = stored.event
         known = self._events.get(event.event_id)
         if known is not None and known.stored is stored:
             self._events.move_to_end(event.event_id)
             return known
         pdu = event.pdu if "room_id" in event.pdu else {**event.pdu, "room_id": event.room_id}
-        context = RoomContext(
-            member_count=room.counts["join"],
-            sender_power_level=levels.user(event.sender) if levels is not None else 0,
-            notification_levels=levels.notification_levels if levels is not None else {},
-            push_features=room.version.push_features,
-        )
+        context = contexts.get(event.sender)
+        if context is None:
+            context = contexts[event.sender] = RoomContext(
+                member_count=room.counts["join"],
+                sender_power_level=levels.user(event.sender) if levels is not None else 0,
+                notification_levels=levels.notification_levels if levels is not None else {},
+                push_features=room.version.push_features,
+            )
         noted = self._events[event.event_id] = Noted(stored, FlattenedEvent(pdu, context))
         if len(self._events) > _KEPT_EVENTS:
             self._events.popitem(last=False)
