@@ -182,7 +182,7 @@ async def test_damage_further_in_is_found_by_a_look_and_named_by_a_read(tmp_path
     whole = bytearray(file.read_bytes())
     whole[len(whole) // 2 : len(whole) // 2 + 40_960] = b"\x00" * 40_960
     file.write_bytes(whole)
-    with pytest.raises(DatabaseError, match="damaged|can't be read"):
+    with pytest.raises(DatabaseError, match=r"damaged|can't be read"):
         await examine_database(f"sqlite:{file}", [])
     database = await open_database(f"sqlite:{file}", [])
     with pytest.raises(DatabaseError, match="can't be read"):
