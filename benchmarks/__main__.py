@@ -1,11 +1,11 @@
 """Measures Weft side by side with Synapse and says where it stands. `make bench` runs it.
 
-    python -m benchmarks                                 everything; wants a quiet machine and half an hour
+    python -m benchmarks                                 everything; wants a quiet machine and a quarter of an hour
     python -m benchmarks --quick --rounds 1              a look
     python -m benchmarks --rows send,reading             some of it (see --help)
     python -m benchmarks --only Weft --profile profiles  one server, a flame graph of each round by py-spy
 
-A whole run that is not quick writes its table into RESULTS.md.
+With --write the table goes into RESULTS.md, which says there what it means.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _text(run: Run, options: argparse.Namespace) -> str:
     arguments = [argument for argument in sys.argv[1:] if argument != "--write"]
     outcome = run.outcome
     about = report.about(outcome.versions, arguments, rounds=options.rounds, pinned=run.pinned)
-    text = f"{about}\n\n{report.table(outcome.values, outcome.busy)}"
+    text = f"{about}\n\n{report.table(outcome.values, outcome.costs, outcome.busy)}"
     missed = report.missed(outcome.values)
     return text + (f"\nMissed: {'; '.join(missed)}.\n" if missed else "")
 

@@ -18,11 +18,12 @@ _BEGIN = "<!-- side by side: begin -->"
 _END = "<!-- side by side: end -->"
 
 
-def table(results: Results, busy: Mapping[str, float]) -> str:
+def table(results: Results, costs: Results, busy: Mapping[str, float]) -> str:
     """Medians side by side, in Markdown. `busy` is the generator's share of a core while it drove Weft."""
-    head = "| work | unit | Synapse | Weft | times better | at least | aim | generator |\n"
-    lines = [_line(row, results[key], busy.get(key)) for key, row in ROWS.items() if key in results]
-    return head + "| --- | --- | --- | --- | --- | --- | --- | --- |\n" + "\n".join(lines) + "\n"
+    head = "| work | unit | Synapse | Weft | times better | at least | aim | by processor time | generator |"
+    rule = "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    lines = [_line(row, results[key], costs.get(key, {}), busy.get(key)) for key, row in ROWS.items() if key in results]
+    return "\n".join([head, rule, *lines, ""])
 
 
 def missed(results: Results) -> list[str]:
@@ -60,7 +61,9 @@ def write(file: Path, text: str) -> None:
     file.write_text(page)
 
 
-def _line(row: Row, values: Mapping[str, Sequence[float]], busy: float | None) -> str:
+def _line(
+    row: Row, values: Mapping[str, Sequence[float]], costs: Mapping[str, Sequence[float]], busy: float | None
+) -> str:
     times = _times(row, values)
     cells = [
         row.title,
@@ -68,6 +71,7 @@ def _line(row: Row, values: Mapping[str, Sequence[float]], busy: float | None) -
         *(_number(median(values[name])) if name in values else "" for name in ("Synapse", "Weft")),
         _verdict(row, times),
         *(f"{_number(target)} ×" if target else "" for target in (row.at_least, row.aim)),
+        f"{_number(median(costs['Synapse']) / median(costs['Weft']))} ×" if {"Synapse", "Weft"} <= costs.keys() else "",
         f"{busy:.0%}" if busy else "",
     ]
     return f"| {' | '.join(cells)} |"

@@ -21,15 +21,18 @@ Watch = Callable[[ServerProcess, str], None]
 
 @dataclass(slots=True)
 class Outcome:
-    """The rounds of each row, by server; the generator's largest share of a core while it drove Weft."""
+    """The rounds of each row, by server; what a request of it cost the server in processor time, in milliseconds; the
+    generator's largest share of a core while it drove Weft."""
 
     values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    costs: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     busy: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
-    def add(self, server: str, measured: dict[str, float]) -> None:
-        for row, value in measured.items():
-            self.values.setdefault(row, {}).setdefault(server, []).append(value)
+    def add(self, server: str, measured: dict[str, float], cost: dict[str, float]) -> None:
+        for kept, fresh in ((self.values, measured), (self.costs, cost)):
+            for row, value in fresh.items():
+                kept.setdefault(row, {}).setdefault(server, []).append(value)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,7 +119,7 @@ class Run:
             measured = await scenario.measure(turn)
         finally:
             server.suspend()
-        self.outcome.add(server.name, measured)
+        self.outcome.add(server.name, measured, scenario.cost)
         print(f"{name}, round {turn + 1}, {server.name}:", flush=True)
         for row, value in measured.items():
             cost = f"  ({scenario.cost[row]:.3g} ms of processor time each)" if row in scenario.cost else ""
