@@ -12,8 +12,9 @@ import apsw
 import psycopg
 import pytest
 
+from weft.storage import migrations
 from weft.storage.database import Database, DatabaseError, Transaction, WriteTransaction
-from weft.storage.migrations import migrate, migrations_of, missing_migrations
+from weft.storage.migrations import Migration, migrate, migrations_of, missing_migrations
 from weft.storage.open import examine_database, open_database
 
 PACKAGES = ["weft.storage"]
@@ -38,6 +39,14 @@ def contents(folder: Path) -> dict[str, str]:
         for file in folder.iterdir()
         if not file.name.endswith(".lock")
     }
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_mode for file in folder.iterdir()}
+
+
+def run_python(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
 
 
 async def test_a_fresh_database_gets_every_table_and_a_second_start_changes_nothing(url: str) -> None:
@@ -93,14 +102,10 @@ async def test_other_peoples_tables_are_refused(url: str) -> None:
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import weft.storage.migrations as module
-
-    broken = module.Migration(
-        "weft.storage", 9000, "broken", "CREATE TABLE half (a TEXT);\nCREATE TABLE half (a TEXT);\n"
-    )
-    known = module.migrations_of("weft.storage")
+    broken = Migration("weft.storage", 9000, "broken", "CREATE TABLE half (a TEXT);\nCREATE TABLE half (a TEXT);\n")
+    known = migrations_of("weft.storage")
     with monkeypatch.context() as patch:
-        patch.setattr(module, "migrations_of", lambda package: [*known, broken])
+        patch.setattr(migrations, "migrations_of", lambda package: [*known, broken])
         with pytest.raises(DatabaseError):
             await open_database(url, [])
     database = await open_database(url, [])
@@ -138,7 +143,7 @@ connection.execute("PRAGMA journal_mode=WAL")
 connection.execute("CREATE TABLE users (name TEXT)")
 os._exit(0)
 """
-    subprocess.run([sys.executable, "-c", script], check=True)
+    assert run_python(script).returncode == 0
     before = contents(tmp_path)
     assert "theirs.db-wal" in before
     with pytest.raises(DatabaseError, match="not Weft's"):
@@ -201,7 +206,7 @@ import asyncio
 from weft.storage.open import open_database
 asyncio.run(open_database("sqlite:" + {str(name)!r}, []))
 """
-        done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+        done = run_python(script)
         assert done.returncode == 1
         assert "Another process uses the database" in done.stderr
     await database.close()
@@ -211,8 +216,8 @@ asyncio.run(open_database("sqlite:" + {str(name)!r}, []))
 async def test_a_file_is_its_owners(tmp_path: Path) -> None:
     file = tmp_path / "weft.db"
     database = await open_database(f"sqlite:{file}", [])
-    for made in tmp_path.iterdir():
-        assert made.stat().st_mode & 0o077 == 0, made.name
+    names = ("weft.db", "weft.db-shm", "weft.db-wal", "weft.db.lock")
+    assert {name: mode & 0o077 for name, mode in modes(tmp_path).items()} == dict.fromkeys(names, 0)
     await database.close()
 
 

@@ -38,7 +38,7 @@ from weft.storage.database import (
     WriteTransaction,
 )
 from weft.storage.dialect import POSTGRES, escaped, is_escaped, needs_escape, postgres_statement, unescaped
-from weft.storage.positions import Entry
+from weft.storage.positions import NUMBER_MASK, Entry
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,6 +51,8 @@ _MAX_GROUP = 64
 _TRIES = 8
 _CONNECT_SECONDS = 10
 _PREPARED_STATEMENTS = 1_000
+#: SQLSTATE classes: connection exceptions, and interventions by the operator.
+_LOST = ("08", "57")
 _CONFLICTS = (pg.DeadlockDetected, pg.SerializationFailure, pg.LockNotAvailable)
 _RECONNECT_SECONDS = 0.5
 
@@ -76,7 +78,7 @@ class PostgresTransaction(WriteTransaction):
 
     def __init__(self, connection: Connection, pipeline: psycopg.Pipeline | None = None) -> None:
         self._connection = connection
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self.entries = []
         self.writer = None
 
@@ -106,8 +108,8 @@ class PostgresTransaction(WriteTransaction):
             raise _unique(error) from error
 
     def _count(self, cursor: Cursor) -> int:
-        if self._pipeline is not None:
-            self._pipeline.sync()
+        if self.pipeline is not None:
+            self.pipeline.sync()
         return cursor.rowcount
 
 
@@ -127,7 +129,16 @@ def _unique(error: pg.UniqueViolation) -> UniqueViolation:
 
 
 class _Undecided(DatabaseError):
-    """The connection was lost while a commit was under way."""
+    """The connection was lost while a commit was under way that was to bring these entries."""
+
+    def __init__(self, error: psycopg.Error, entries: list[Entry]) -> None:
+        super().__init__(f"PostgreSQL was lost during a commit: {_first_line(error)}")
+        self.entries = entries
+
+
+def _is_lost(error: Exception, connection: Connection) -> bool:
+    """Whether the connection is gone, or about to go."""
+    return connection.closed or (isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(_LOST))
 
 
 class PostgresDatabase(Database):
@@ -259,10 +270,15 @@ class PostgresDatabase(Database):
         entries: list[Entry] = []
         try:
             entries = self._commit_at_once(connection, group)
-        except (_Undecided, *_CONFLICTS):
+        except _CONFLICTS:
             raise
+        except _Undecided as undecided:
+            entries = self._found_committed(connection, undecided)
+            self._call(group[0].future.get_loop(), entries, group)
+            return
         except Exception as error:
-            if connection.closed:
+            if _is_lost(error, connection):
+                connection.close()
                 raise psycopg.OperationalError(_first_line(error)) from error
             if len(group) == 1:
                 group[0].error = _translated(error)
@@ -272,11 +288,27 @@ class PostgresDatabase(Database):
             self.writer.number += len(entries)
         self._call(group[0].future.get_loop(), entries, group)
 
+    def _found_committed(self, connection: Connection, undecided: _Undecided) -> list[Entry]:
+        """The entries of a commit that succeeded without its answer getting through.
+
+        Raises `psycopg.OperationalError` where it did not succeed, and `_Undecided` where that can't be known. The
+        log knows, once this process has its writer id again: then nobody is at work on the lost connection.
+        """
+        before = self.writer
+        connection.close()
+        self._writable()
+        after = self.writer
+        if not undecided.entries or before is None or after is None or before.id != after.id:
+            raise undecided
+        if undecided.entries[-1].position & NUMBER_MASK > after.number:
+            raise psycopg.OperationalError(str(undecided))
+        return undecided.entries
+
     def _commit_at_once(self, connection: Connection, group: list[Job]) -> list[Entry]:
         committing: Cursor | None = None
+        transaction = self._transaction(connection)
         try:
-            with _pipeline(connection) as pipeline:
-                transaction = self._transaction(connection, pipeline)
+            with _pipeline(connection) as transaction.pipeline:
                 connection.execute("BEGIN")
                 if len(group) > 1:
                     connection.execute(_GROUP_SETTINGS)
@@ -286,15 +318,15 @@ class PostgresDatabase(Database):
                 if transaction.entries:
                     connection.execute(_NOTIFY)
         except psycopg.Error as error:
-            if committing is not None and connection.closed:
-                raise _Undecided(_first_line(error)) from error
+            if committing is not None and (error.sqlstate is None or _is_lost(error, connection)):
+                raise _Undecided(error, transaction.entries) from error
             raise
         finally:
             _end(connection)
         return transaction.entries
 
     def _commit_one_by_one(self, connection: Connection, group: list[Job]) -> list[Entry]:
-        transaction = self._transaction(connection, None)
+        transaction = self._transaction(connection)
         committing = False
         try:
             connection.execute("BEGIN")
@@ -306,8 +338,8 @@ class PostgresDatabase(Database):
             if transaction.entries:
                 connection.execute(_NOTIFY)
         except psycopg.Error as error:
-            if committing and connection.closed:
-                raise _Undecided(_first_line(error)) from error
+            if committing and _is_lost(error, connection):
+                raise _Undecided(error, transaction.entries) from error
             raise
         finally:
             _end(connection)
@@ -321,15 +353,15 @@ class PostgresDatabase(Database):
         except _CONFLICTS:
             raise
         except Exception as error:
-            if connection.closed:
-                raise psycopg.OperationalError(_first_line(error)) from error
+            if _is_lost(error, connection):
+                raise
             job.error = _translated(error)
             del transaction.entries[mark:]
             connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
 
-    def _transaction(self, connection: Connection, pipeline: psycopg.Pipeline | None) -> PostgresTransaction:
-        transaction = PostgresTransaction(connection, pipeline)
+    def _transaction(self, connection: Connection) -> PostgresTransaction:
+        transaction = PostgresTransaction(connection)
         transaction.writer = self.writer
         return transaction
 
