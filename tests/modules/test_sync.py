@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 from urllib.parse import quote
 
-from weft.testing import Client, TestServer
+from weft.testing import Client, TestServer, Twins
 
 
 def joined(answer: dict[str, Any], room_id: str) -> dict[str, Any]:
@@ -136,7 +136,9 @@ async def test_lazy_loading_tells_the_members_whom_the_timeline_mentions_and_eac
     await bob.send(room_id, "again")
     await carol.send(room_id, "from carol")
     second = await alice.sync(first["next_batch"], filter=timeline_filter(5, state={"lazy_load_members": True}))
-    assert members(joined(second, room_id)) == {carol.user_id}
+    told = members(joined(second, room_id))
+    # Each process remembers for itself whom it has told; of two, the other one may repeat.
+    assert told == {carol.user_id} or (isinstance(server, Twins) and told == {bob.user_id, carol.user_id})
     redundant = {"lazy_load_members": True, "include_redundant_members": True}
     again = await alice.sync(first["next_batch"], filter=timeline_filter(5, state=redundant))
     assert members(joined(again, room_id)) == {bob.user_id, carol.user_id}
