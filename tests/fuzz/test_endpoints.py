@@ -24,7 +24,7 @@ from weft.testing import Client, TestServer
 ROUNDS = int(os.environ.get("WEFT_FUZZ_ROUNDS", "25"))
 SEED = int(os.environ.get("WEFT_SEED", "1"))
 #: What a refused request may write: that somebody was here, and that somebody began to prove who they are. Typing
-#: ends by itself, and the log says so.
+#: and presence end by themselves, and the log says so.
 MAY_CHANGE = (
     "devices",
     "ui_auth_sessions",
@@ -34,6 +34,7 @@ MAY_CHANGE = (
     "leases",
     "log",
     "typing",
+    "presence",
 )
 _MOST_MEMORY = 400 << 20
 

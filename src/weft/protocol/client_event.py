@@ -33,11 +33,7 @@ def client_json(event: Event) -> bytes:
         form["redacts"] = redacts
         if isinstance(event.content, dict) and "redacts" not in event.content:
             form["content"] = {**event.content, "redacts": redacts}
-    try:
-        return orjson.dumps(form)[:-1]
-    except TypeError:
-        # Old room versions know integers that are longer than 64 bits.
-        return _dumps_lax(form)[:-1]
+    return dumps(form)[:-1]
 
 
 def spliced(client: bytes, unsigned: bytes | None, room_id: str | None = None) -> bytes:
@@ -61,5 +57,9 @@ def stripped(event: Event) -> dict[str, Any]:
     }
 
 
-def _dumps_lax(form: Mapping[str, Any]) -> bytes:
-    return canonical_json.encode_lax(form)
+def dumps(value: Mapping[str, Any]) -> bytes:
+    """JSON of what an event holds: old room versions know integers that are longer than 64 bits."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return canonical_json.encode_lax(value)

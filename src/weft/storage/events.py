@@ -10,7 +10,7 @@ import orjson
 
 from weft.graph.snapshot import Snapshot
 from weft.protocol.canonical_json import decode_lax
-from weft.protocol.client_event import client_json
+from weft.protocol.client_event import client_json, dumps
 from weft.protocol.event import Event, StateKey
 from weft.protocol.redaction import redact
 from weft.protocol.room_versions import ROOM_VERSIONS, RoomVersion
@@ -89,9 +89,7 @@ class StoredEvent:
 def _replaced(previous: StoredEvent) -> bytes:
     """The members of `unsigned` that tell of the replaced state, without braces."""
     event = previous.event
-    return orjson.dumps({"prev_content": event.content, "prev_sender": event.sender, "replaces_state": event.event_id})[
-        1:-1
-    ]
+    return dumps({"prev_content": event.content, "prev_sender": event.sender, "replaces_state": event.event_id})[1:-1]
 
 
 # -- writing

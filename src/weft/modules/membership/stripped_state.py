@@ -10,10 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import orjson
-
-from weft.protocol.canonical_json import encode_lax
-from weft.protocol.client_event import stripped
+from weft.protocol.client_event import dumps, stripped
 from weft.protocol.event import Event, StateKey
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
@@ -63,12 +60,7 @@ class StrippedStates:
 
 def stripped_json(event: Event) -> bytes:
     """A state event in the stripped form."""
-    form = stripped(event)
-    try:
-        return orjson.dumps(form)
-    except TypeError:
-        # Old room versions know integers that are longer than 64 bits.
-        return encode_lax(form)
+    return dumps(stripped(event))
 
 
 def _size(kept: _Kept) -> int:

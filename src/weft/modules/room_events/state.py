@@ -8,12 +8,11 @@ https://spec.matrix.org/v1.19/client-server-api/#getting-events-for-a-room
 from __future__ import annotations
 
 import msgspec
-import orjson
 
 from weft.modules.events import EventForms, Viewer
 from weft.modules.membership import Viewing
 from weft.protocol.api.events import EventJson
-from weft.protocol.canonical_json import encode_lax
+from weft.protocol.client_event import dumps
 from weft.protocol.errors import NotFound
 from weft.protocol.event import Event
 from weft.rooms.engine import Engine
@@ -53,8 +52,4 @@ class RoomState:
 
 
 def _content_json(event: Event) -> msgspec.Raw:
-    try:
-        return msgspec.Raw(orjson.dumps(event.content))
-    except TypeError:
-        # Old room versions know integers that are longer than 64 bits.
-        return msgspec.Raw(encode_lax(event.content))
+    return msgspec.Raw(dumps(event.content))

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-import orjson
 
 from weft.modules.room_summary import RoomSummaries
 from weft.modules.spaces import store
 from weft.protocol.api.client.room_summary import RoomSummary, SpaceHierarchyRoomsChunk
-from weft.protocol.client_event import stripped
+from weft.protocol.client_event import dumps, stripped
 from weft.protocol.errors import Forbidden
 from weft.protocol.event import Event
 from weft.protocol.identifiers import is_valid_room_id
@@ -105,7 +104,6 @@ def _chunk(summary: RoomSummary, children: Sequence[Event]) -> SpaceHierarchyRoo
     return SpaceHierarchyRoomsChunk(
         **msgspec.structs.asdict(summary),
         children_state=[
-            msgspec.Raw(orjson.dumps({**stripped(child), "origin_server_ts": child.origin_server_ts}))
-            for child in children
+            msgspec.Raw(dumps({**stripped(child), "origin_server_ts": child.origin_server_ts})) for child in children
         ],
     )

@@ -12,8 +12,6 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-import orjson
-
 from weft.http.call import Requester
 from weft.modules.events import EventForms, Sight, Viewer
 from weft.modules.events.places import parse_cut, spell_cut
@@ -28,7 +26,7 @@ from weft.modules.sync.timeline import Timelines
 from weft.modules.sync.turns import Turns
 from weft.modules.unread import Counts
 from weft.protocol.api.client.sync import SyncRequest
-from weft.protocol.client_event import stripped
+from weft.protocol.client_event import dumps, stripped
 from weft.protocol.filters import Filter, parse_filter
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
@@ -246,7 +244,7 @@ class SyncService:
         ):
             return
         outside = await self._around.stripped_state(room)
-        state = event_list([*outside, orjson.dumps(stripped(member.event))])
+        state = event_list([*outside, dumps(stripped(member.event))])
         if seat.membership == "invite":
             answer.invite[room_id] = b'{"invite_state":%s}' % state
         else:
