@@ -17,10 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.rooms.crash_writer import engine_on, follower
-from weft.protocol.room_versions import ROOM_VERSIONS
-from weft.storage import events, snapshots
-from weft.storage.database import Transaction
-from weft.storage.positions import split
+from tests.rooms.engines import check_database
 
 CRASHES = int(os.environ.get("WEFT_CRASHES", "5"))
 WRITER = Path(__file__).with_name("crash_writer.py")
@@ -49,49 +46,13 @@ def killed_in_the_middle(url: str, seed: int) -> list[str]:
     return [event_id for event_id in said if event_id]
 
 
-def check_nothing_is_half_written(tx: Transaction) -> None:
-    """The tables agree with each other."""
-    numbers: dict[int, list[int]] = {}
-    for (position,) in tx.all("SELECT position FROM log ORDER BY position"):
-        writer, number = split(position)
-        numbers.setdefault(writer, []).append(number)
-    for writer, found in numbers.items():
-        assert found == list(range(1, len(found) + 1)), f"writer {writer} has a gap"
-    assert not tx.all(
-        "SELECT e.position FROM events e LEFT JOIN log l ON l.position = e.position WHERE l.position IS NULL"
-    )
-    assert not tx.all(
-        """SELECT l.position FROM log l LEFT JOIN events e ON e.position = l.position
-           WHERE l.kind = 'event' AND e.position IS NULL"""
-    )
-    for room, applied in tx.all("SELECT room, snapshot FROM rooms"):
-        state = snapshots.load(tx, applied).state
-        ids = [event_id for (event_id,) in tx.all("SELECT event_id FROM events WHERE room = :room", room=room)]
-        known = events.by_ids(tx, ids)
-        for stored in known.values():
-            assert set(stored.event.prev_events) <= known.keys()
-            assert set(stored.event.auth_events) <= known.keys()
-            assert stored.event.version is ROOM_VERSIONS["12"]
-        named = {prev for stored in known.values() for prev in stored.event.prev_events}
-        assert set(events.forward_extremities(tx, room)) == known.keys() - named
-        members = dict(tx.all("SELECT user_id, event_id FROM memberships WHERE room = :room", room=room))
-        others = {
-            (event_type, key): event_id
-            for event_type, key, event_id in tx.all(
-                "SELECT type, state_key, event_id FROM current_state WHERE room = :room", room=room
-            )
-        }
-        assert {key[1]: e for key, e in state.items() if key[0] == "m.room.member"} == members
-        assert {key: e for key, e in state.items() if key[0] != "m.room.member"} == others
-
-
 async def test_what_was_acknowledged_survives_the_kill(url: str) -> None:
     acknowledged: list[str] = []
     for crash in range(CRASHES):
         acknowledged += await asyncio.to_thread(killed_in_the_middle, url, crash)
         engine = await engine_on(url, f"reader-{crash}", (follower(),))
         try:
-            await engine.database.read(check_nothing_is_half_written)
+            await engine.database.read(check_database)
             there = await engine.rooms.events(acknowledged)
             assert not set(acknowledged) - there.keys(), "an acknowledged event is lost"
             if crash == CRASHES - 1 or not engine.database.shared:

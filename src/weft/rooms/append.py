@@ -176,8 +176,13 @@ class Append:
             missing = self._extend_all(front, drafts)
             if missing is None:
                 return front
+            # What is on its way to the disk is not there yet, and the cache may have been too small for it.
+            on_its_way = {s.event.event_id: s for s in room.pending if s.event.event_id in missing}
+            if on_its_way:
+                read.update(on_its_way)
+                continue
             found = await self._rooms.events(missing)
-            if len(found) < len(missing):
+            if len(found) < len(missing) and not room.stale:
                 raise NotFound("An event that this refers to is not known to this server.")
             read.update(found)
         return None
@@ -195,10 +200,9 @@ class Append:
         keys = auth_keys(draft, version)
         ids = {key: event_id for key in keys if (event_id := front.snapshot.state.get(key)) is not None}
         create_id = front.snapshot.state.get(("m.room.create", ""))
-        wanted = [*ids.values(), *([create_id] if create_id else []), *([draft.redacts] if draft.redacts else [])]
         replaced_id = front.snapshot.state.get((draft.type, draft.state_key)) if draft.state_key is not None else None
-        if replaced_id is not None:
-            wanted.append(replaced_id)
+        others = (create_id, draft.redacts, replaced_id)
+        wanted = {*ids.values(), *(event_id for event_id in others if event_id is not None)}
         known: dict[str, StoredEvent] = {}
         missing: list[str] = []
         for event_id in wanted:

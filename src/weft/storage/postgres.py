@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -446,7 +447,12 @@ def _end(connection: Connection) -> None:
     """Leaves no transaction open behind an error."""
     if not connection.closed and connection.info.transaction_status is not TransactionStatus.IDLE:
         with contextlib.suppress(psycopg.Error):
-            connection.execute("ROLLBACK")
+            # After an error in a pipeline, psycopg believes statements prepared that never were. It forgets them at a
+            # rollback, but looks only at a statement that it has not seen before: no two of these are the same.
+            connection.execute(f"ROLLBACK /* {next(_ROLLBACKS)} */".encode())
+
+
+_ROLLBACKS = itertools.count()
 
 
 def _first_line(error: BaseException) -> str:
