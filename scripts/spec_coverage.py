@@ -23,7 +23,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from weft.protocol.api import client
+from weft.protocol.api import client, federation
 from weft.protocol.api.endpoint import Endpoint
 from weft.testing import TestServer
 
@@ -54,7 +54,7 @@ class Weft:
     proof: Mapping[str, str]
 
     def endpoint(self, row: Row) -> str | None:
-        """The endpoint of an operation, by its own operation id."""
+        """The name of an operation's endpoint."""
         return None if row["operationId"] in OTHER_USE else self.declared.get((row["method"], row["path"]))
 
     def state(self, row: Row) -> str:
@@ -74,7 +74,12 @@ class Weft:
 def main() -> int:
     arguments = _parse()
     rows: list[Row] = json.loads((_spec() / "endpoints.json").read_bytes())
-    text = page(rows, Weft(_declared(client.ENDPOINTS), asyncio.run(routed()), json.loads(PROOF.read_bytes())))
+    text = page(
+        rows,
+        Weft(
+            _declared((*client.ENDPOINTS, *federation.ENDPOINTS)), asyncio.run(routed()), json.loads(PROOF.read_bytes())
+        ),
+    )
     if not arguments.check:
         PAGE.write_text(text, encoding="utf-8")
         return 0
@@ -85,13 +90,13 @@ def main() -> int:
 
 
 async def routed() -> frozenset[str]:
-    """The operation ids of everything that a server routes."""
+    """The names of all endpoints that a server routes."""
     with tempfile.TemporaryDirectory() as folder:
         server = TestServer(Path(folder))
         await server.start()
         try:
             modules = server.server.modules
-            return frozenset(route.endpoint.operation_id for module in modules for route in module.routes)
+            return frozenset(route.endpoint.name for module in modules for route in module.routes)
         finally:
             await server.stop()
 
@@ -132,7 +137,7 @@ def _tables(rows: list[Row], weft: Weft) -> Iterator[str]:
 
 
 def _declared(endpoints: tuple[Endpoint[Any, Any], ...]) -> dict[tuple[str, str], str]:
-    return {(endpoint.method, path): endpoint.operation_id for endpoint in endpoints for path in endpoint.paths}
+    return {(endpoint.method, path): endpoint.name for endpoint in endpoints for path in endpoint.paths}
 
 
 def _module(row: Row) -> str:

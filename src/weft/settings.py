@@ -354,6 +354,8 @@ class RateLimits(Section, frozen=True, kw_only=True):
     receipt: Annotated[Limit, _why("receipt")] = _default("receipt")
     settings: Annotated[Limit, _why("settings")] = _default("settings")
     report: Annotated[Limit, _why("report")] = _default("report")
+    federation: Annotated[Limit, _why("federation")] = _default("federation")
+    server_keys: Annotated[Limit, _why("server_keys")] = _default("server_keys")
 
     def table(self) -> dict[str, Limit]:
         """Every limit by its name."""

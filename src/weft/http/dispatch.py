@@ -220,7 +220,7 @@ class _Plan:
         self.is_long_poll = self.endpoint.long_poll
         self.rate_limit = self.endpoint.rate_limit
         self.has_body = self.decoder.reads_body or (self.endpoint.method != "GET" and not self.endpoint.stream_body)
-        self.observed = metrics.operation(self.endpoint.operation_id)
+        self.observed = metrics.operation(self.endpoint.name)
 
 
 class _Request:

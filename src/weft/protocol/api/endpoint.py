@@ -54,6 +54,13 @@ class Auth(Enum):
     HS_TOKEN = "the token that a homeserver shows to an application service"
 
 
+class Api(Enum):
+    """The API that an endpoint belongs to."""
+
+    CLIENT = "client-server"
+    FEDERATION = "server-server"
+
+
 class Struct(msgspec.Struct, omit_defaults=True, kw_only=True):
     """The base of requests and responses: what equals its default is not sent.
 
@@ -94,10 +101,18 @@ class Endpoint(Generic[Q, R]):
     #: The handler may wait for news; it is cancelled when the client goes away.
     long_poll: bool = False
     deprecated: bool = False
+    api: Api = Api.CLIENT
+    #: The most bytes that an answer may have where we are the ones who ask.
+    max_answer: int = 1 << 20
 
     @property
     def path(self) -> str:
         return self.paths[0]
+
+    @property
+    def name(self) -> str:
+        """Its operation id, told apart from other APIs' operations of that id: `sync`, `federation.sendTransaction`."""
+        return self.operation_id if self.api is Api.CLIENT else f"{self.api.name.lower()}.{self.operation_id}"
 
 
 def client(path: str, *, v: str = "v3", unstable: tuple[str, ...] = (), r0: bool = True) -> tuple[str, ...]:
@@ -109,3 +124,8 @@ def client(path: str, *, v: str = "v3", unstable: tuple[str, ...] = (), r0: bool
     stable = f"/_matrix/client/{v}{path}"
     aliases = [f"/_matrix/client/r0{path}"] if r0 and v == "v3" else []
     return (stable, *aliases, *(f"/_matrix/client/{u}" for u in unstable))
+
+
+def federation(path: str, *, v: str = "v1") -> tuple[str, ...]:
+    """The path of a Server-Server endpoint: `/_matrix/federation/{v}{path}`."""
+    return (f"/_matrix/federation/{v}{path}",)

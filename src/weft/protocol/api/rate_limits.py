@@ -20,6 +20,7 @@ class Key(Enum):
 
     ADDRESS = "the client's address"
     USER = "the account; the client's address where there is none"
+    SERVER = "the server that asks"
 
 
 class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,4 +93,17 @@ RATE_LIMITS: dict[str, RateLimit] = {
     "receipt": RateLimit(per_second=5, burst=50, key=Key.USER, why="Each receipt goes to everybody in the room."),
     "settings": RateLimit(per_second=5, burst=100, key=Key.USER, why="Account data and rules are written and synced."),
     "report": RateLimit(per_second=0.1, burst=10, key=Key.USER, why="A person has to read each report."),
+    # Other servers.
+    "federation": RateLimit(
+        per_second=50,
+        burst=500,
+        key=Key.SERVER,
+        why="What other servers ask for (not what they send): events, state, directories, keys of users.",
+    ),
+    "server_keys": RateLimit(
+        per_second=10,
+        burst=50,
+        key=Key.ADDRESS,
+        why="Asking this server for other servers' signing keys, which it may have to fetch first.",
+    ),
 }
