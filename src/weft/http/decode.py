@@ -16,14 +16,14 @@ https://spec.matrix.org/v1.19/client-server-api/#standard-error-response
 from __future__ import annotations
 
 import re
-import types
 import typing
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
-from typing import Any, Final, Generic, TypeVar, get_args, get_origin
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from weft.http.fields import TEMPLATE, Field, alternatives, snake
 from weft.http.percent import percent_decoded
 from weft.protocol.api.endpoint import Endpoint, In
 from weft.protocol.canonical_json import MAX_DEPTH
@@ -44,7 +44,7 @@ class RequestDecoder(Generic[Q]):
 
     def __init__(self, endpoint: Endpoint[Q, Any]) -> None:
         self._type: type[Q] = endpoint.request
-        fields = [_Field(info) for info in msgspec.structs.fields(self._type)]
+        fields = [Field(info) for info in msgspec.structs.fields(self._type)]
         outside = [field for field in fields if field.place is not None and field.place is not In.BODY]
         inside = [field for field in fields if field.place is None]
         whole = [field for field in fields if field.place is In.BODY]
@@ -65,7 +65,7 @@ class RequestDecoder(Generic[Q]):
     def path_names(self, template: str) -> tuple[str, ...]:
         """The keys under which the parameters of a path go into `decode`, in their order."""
         by_name = {info.name: info.encode_name for info in msgspec.structs.fields(self._type)}
-        names = [_snake(name) for name in _TEMPLATE.findall(template)]
+        names = [snake(name) for name in TEMPLATE.findall(template)]
         return tuple(by_name[name] if self._only_outside else name for name in names)
 
     def decode(self, values: dict[str, Any], query: bytes, headers: HeaderPairs, body: bytes) -> Q:
@@ -90,7 +90,7 @@ class RequestDecoder(Generic[Q]):
         except (ValueError, TypeError) as error:  # what a type's own check of its fields raises
             raise BadJson(str(error)) from None
 
-    def _slot(self, field: _Field) -> tuple[str, bool]:
+    def _slot(self, field: Field) -> tuple[str, bool]:
         """The key of a field in `decode`'s values, and whether it takes every repetition."""
         return (field.wire if self._only_outside else field.name), field.is_list
 
@@ -117,21 +117,6 @@ class RequestDecoder(Generic[Q]):
                 values[key] = value.decode("latin-1")
 
 
-class _Field:
-    """A field of a request type: its names, where it travels, and what of its type matters."""
-
-    __slots__ = ("info", "is_list", "is_plain_text", "name", "place", "wire")
-
-    def __init__(self, info: msgspec.structs.FieldInfo) -> None:
-        self.info = info
-        self.name = info.name
-        self.wire = info.encode_name
-        self.place = _place(info.type)
-        kinds = {get_origin(kind) or kind for kind in _alternatives(info.type)}
-        self.is_list = bool(kinds & {list, tuple, set, frozenset})
-        self.is_plain_text = info.required and info.type == typing.Annotated[str, self.place]
-
-
 class _ObjectBody:
     """A body that is an object with known keys."""
 
@@ -149,7 +134,7 @@ class _ObjectBody:
 class _WholeBody:
     """A body that is one value."""
 
-    def __init__(self, field: _Field) -> None:
+    def __init__(self, field: Field) -> None:
         self._name = field.name
         self._optional = not field.info.required
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(field.info.type)
@@ -170,9 +155,9 @@ class _BytesBody(_WholeBody):
         return body
 
 
-def _body_part(request: type[msgspec.Struct], inside: list[_Field], whole: list[_Field]) -> _ObjectBody | _WholeBody:
+def _body_part(request: type[msgspec.Struct], inside: list[Field], whole: list[Field]) -> _ObjectBody | _WholeBody:
     if whole:
-        is_bytes = bytes in _alternatives(whole[0].info.type)
+        is_bytes = bytes in alternatives(whole[0].info.type)
         return _BytesBody(whole[0]) if is_bytes else _WholeBody(whole[0])
     return _ObjectBody(request if len(inside) == len(request.__struct_fields__) else _struct("Body", inside, wire=True))
 
@@ -237,7 +222,7 @@ def _plain(part: str) -> str:
     return text
 
 
-def _struct(name: str, fields: list[_Field], *, wire: bool = False) -> type[msgspec.Struct]:
+def _struct(name: str, fields: list[Field], *, wire: bool = False) -> type[msgspec.Struct]:
     """A type of some fields of another one; with `wire`, by their names on the wire."""
     rename = {field.name: field.wire for field in fields} if wire else None
     return msgspec.defstruct(name, [_definition(field.info) for field in fields], kw_only=True, rename=rename)
@@ -251,42 +236,16 @@ def _definition(info: msgspec.structs.FieldInfo) -> tuple[str, Any] | tuple[str,
     return info.name, info.type
 
 
-def _check_paths(endpoint: Endpoint[Any, Any], outside: list[_Field]) -> None:
+def _check_paths(endpoint: Endpoint[Any, Any], outside: list[Field]) -> None:
     """Every parameter of a path has its field, and every required path field is in every path."""
     known = {field.name: field.info.required for field in outside if field.place is In.PATH}
     needed = {name for name, required in known.items() if required}
     for template in endpoint.paths:
-        names = {_snake(name) for name in _TEMPLATE.findall(template)}
+        names = {snake(name) for name in TEMPLATE.findall(template)}
         if not needed <= names <= set(known):
             raise TypeError(f"{endpoint.request.__name__} does not fit the path {template}")
 
 
-def _place(annotation: Any) -> In | None:
-    """Where a field travels; the mark may stand on one alternative (`Query[str] | None`)."""
-    marks = [mark for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, In)]
-    if marks:
-        return marks[0]
-    if get_origin(annotation) in _UNIONS:
-        return next((place for each in get_args(annotation) if (place := _place(each))), None)
-    return None
-
-
-def _alternatives(annotation: Any) -> list[Any]:
-    """The types of a union, without the marks."""
-    if hasattr(annotation, "__metadata__"):
-        return _alternatives(annotation.__origin__)
-    if get_origin(annotation) in _UNIONS:
-        return [kind for each in get_args(annotation) for kind in _alternatives(each)]
-    return [annotation]
-
-
-def _snake(name: str) -> str:
-    return _CAPITAL.sub(r"_\1", name).lower()
-
-
-_UNIONS: Final = (typing.Union, types.UnionType)
-_TEMPLATE: Final = re.compile(r"\{(\w+)\}")
-_CAPITAL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _MISSING: Final = re.compile(r"Object missing required field (`[^`]*`)")
 #: Only bodies with very many brackets are looked at with these.
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)

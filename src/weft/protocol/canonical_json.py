@@ -82,6 +82,14 @@ def decode_lax(data: bytes | bytearray | memoryview | str) -> Any:
     return value
 
 
+def canonical_lax(data: bytes | bytearray | memoryview | str) -> bytes:
+    """The canonical form of a JSON text in which numbers are free. Raises `NotJson` or `BadJson`."""
+    value = _parse(data)
+    if _check_tree(value, strict=False, foreign=False):
+        return encode_checked(value)
+    return encode_lax(decode_lax(data))
+
+
 def check(value: Any) -> None:
     """Raises `BadJson` unless `encode` would accept this parsed value."""
     _check_tree(value, strict=True, foreign=True)
