@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from weft.graph.outcome import Outcome
 from weft.protocol.event import Event
 from weft.protocol.room_versions import RoomVersion, room_version
 from weft.storage import events, rooms
 from weft.storage.database import WriteTransaction
-from weft.storage.events import Outcome, StoredEvent
+from weft.storage.events import StoredEvent
 
 VERSION = room_version("10")
 

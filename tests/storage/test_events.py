@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from tests.storage import synthetic
 from tests.storage.conftest import Transactions
 from tests.storage.synthetic import event, store
+from weft.graph.outcome import Outcome
 from weft.graph.snapshot import Snapshot
 from weft.protocol.event import Event
 from weft.protocol.room_versions import room_version
 from weft.storage import events, rooms, snapshots, transaction_ids
 from weft.storage.database import UniqueViolation, Writer, WriteTransaction
-from weft.storage.events import Outcome, StoredEvent
+from weft.storage.events import StoredEvent
 from weft.storage.positions import END, WRITER_SHIFT, Vector
 from weft.storage.transaction_ids import TransactionKey
 

@@ -17,30 +17,17 @@ from weft.protocol.errors import Forbidden, LimitExceeded, NotFound
 from weft.protocol.event import Event, StateKey
 from weft.protocol.event_auth import authorise
 from weft.protocol.identifiers import domain_of
-from weft.protocol.power_levels import PowerLevels
-from weft.protocol.redaction import may_redact
 from weft.protocol.room_versions import RoomVersion
+from weft.rooms.commit import Also, Made, RoomMoved, Row, commit, redactable
 from weft.rooms.room import Room
-from weft.rooms.rooms import RoomMoved, Rooms
-from weft.storage import events, snapshots, transaction_ids
-from weft.storage import rooms as room_store
+from weft.rooms.rooms import Rooms
+from weft.storage import transaction_ids
 from weft.storage.database import Database, UniqueViolation, WriteTransaction
 from weft.storage.events import StoredEvent
 from weft.storage.transaction_ids import TransactionKey
 
 #: How often an event is built again because the room moved on under it.
 _TRIES = 10
-
-
-@dataclass(slots=True)
-class _Made:
-    """An event that is made and waits for its commit."""
-
-    stored: StoredEvent
-    #: The state after it.
-    snapshot: Snapshot
-    #: What it redacts, if it may.
-    redacts: StoredEvent | None = None
 
 
 @dataclass(slots=True)
@@ -51,14 +38,10 @@ class _Front:
     room_id: str | None
     ends: tuple[StoredEvent, ...]
     snapshot: Snapshot
-    made: list[_Made] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
     fresh: dict[str, StoredEvent] = field(default_factory=dict)
     #: Events that were read for this.
     read: dict[str, StoredEvent] = field(default_factory=dict)
-
-
-#: More writes for the same transaction, given the events with their positions.
-Also = Callable[[WriteTransaction, Sequence[StoredEvent]], None]
 
 
 class Append:
@@ -119,7 +102,7 @@ class Append:
             if transaction is not None:
                 front.made[0].stored.transactions = {transaction.device_id: transaction.txn_id}
             for made in front.made:
-                room.extend(made.stored, made.snapshot)
+                room.extend(made.stored, made.snapshot or front.snapshot)
                 self._rooms.put_event(made.stored)
             try:
                 forked = await self._write(room_id, front, room.number, transaction, also)
@@ -229,8 +212,10 @@ class Append:
         )
         authorise(event, state)
         snapshot = front.snapshot
+        fresh: tuple[Snapshot, ...] = ()
         if event.state_key is not None:
             snapshot = snapshot.child(self._rooms.new_snapshot_id(), {event.key: event.event_id})
+            fresh = (snapshot,)
         stored = StoredEvent(
             event,
             room=0,
@@ -238,9 +223,9 @@ class Append:
             replaces=known[replaced_id] if replaced_id is not None else None,
             transactions={},
         )
-        made = _Made(stored, snapshot)
+        made = Made(stored, snapshot, fresh=fresh)
         if draft.redacts is not None:
-            made.redacts = _redactable(event, known.get(draft.redacts), version, state)
+            made.redacts = redactable(event, known.get(draft.redacts), state)
         front.made.append(made)
         front.fresh[event.event_id] = stored
         front.ends = (stored,)
@@ -274,18 +259,6 @@ class Append:
         return await asyncio.shield(writing)
 
 
-def _redactable(
-    redaction: Event, target: StoredEvent | None, version: RoomVersion, state: Callable[[StateKey], Event | None]
-) -> StoredEvent | None:
-    if target is None or target.event.room_id != redaction.room_id:
-        return None
-    create = state(("m.room.create", ""))
-    if create is None:
-        return None
-    levels = PowerLevels.of(state(("m.room.power_levels", "")), create, version)
-    return target if may_redact(redaction, target.event, levels) else None
-
-
 def _commit(
     tx: WriteTransaction,
     room_id: str,
@@ -296,32 +269,7 @@ def _commit(
     also: Also | None,
 ) -> bool:
     """Whether the room's state has to be resolved after this."""
-    linear: bool | None = True
-    is_new = number is None
-    positions: dict[str, int] = {}
-    if number is None:
-        number = room_store.create(tx, room_id, front.version.identifier)
-        root = front.made[0].snapshot.parent
-        if root is not None:
-            snapshots.insert(tx, number, root)
-    for made in front.made:
-        stored, event = made.stored, made.stored.event
-        stored.room = number
-        stored.position = events.insert(tx, stored)
-        positions[event.event_id] = stored.position
-        linear = events.extend(tx, number, event)
-        if linear is None:
-            raise RoomMoved
-        if event.state_key is not None:
-            snapshots.insert(tx, number, made.snapshot, positions)
-        # A new room's tables are made once, from all of its first events.
-        is_due = made is front.made[-1] if is_new else event.state_key is not None or len(event.prev_events) > 1
-        if linear and is_due:
-            events.make_current(tx, number, made.snapshot, front.fresh)
-        if made.redacts is not None:
-            events.apply_redaction(tx, made.redacts, event.event_id)
+    forked = commit(tx, Row(room_id, front.version, number, front.fresh), front.made, also)
     if transaction is not None:
         transaction_ids.insert(tx, transaction, now_ms=now_ms, event_id=front.made[0].stored.event.event_id)
-    if also is not None:
-        also(tx, [made.stored for made in front.made])
-    return not linear and events.is_forked(tx, number)
+    return forked

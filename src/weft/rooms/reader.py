@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from weft.graph.outcome import Outcome
 from weft.protocol.event import Event
 from weft.protocol.state_resolution import StateEntry
 from weft.storage import events
 from weft.storage.database import Transaction
-from weft.storage.events import Outcome
 
 
 class TransactionReader:

@@ -13,6 +13,7 @@ from typing import Any
 
 from weft.graph.snapshot import Snapshot
 from weft.protocol.event import StateKey
+from weft.protocol.identifiers import domain_of
 from weft.protocol.room_versions import RoomVersion
 from weft.storage.events import StoredEvent
 from weft.storage.positions import Vector
@@ -38,6 +39,7 @@ class Room:
         "newest_position",
         "number",
         "pending",
+        "servers",
         "snapshots",
         "spans",
         "stale",
@@ -77,6 +79,8 @@ class Room:
         self.memberships = memberships
         #: How many have each membership.
         self.counts = Counter(memberships.values())
+        #: How many of each server's users are joined.
+        self.servers = Counter(domain_of(user_id) for user_id, m in memberships.items() if m == "join")
         #: The users of this server who are joined.
         self.joined_local: set[str] = set(is_local)
         #: The newest accepted events in graph order.
@@ -106,37 +110,64 @@ class Room:
     # -- what is committed
 
     def commit(self, stored: StoredEvent, is_local: bool) -> bool:
-        """Takes a committed event in. False where it forks the graph, so that the room has to be read anew.
+        """Takes a committed event in. False where it forks the room's state, so that the room has to be read anew.
 
         `is_local` says whether a member event is about a user of this server.
         """
         event = stored.event
-        if self.pending and self.pending[0] is stored:
+        is_own = bool(self.pending) and self.pending[0] is stored
+        others = {end: at for end, at in self.extremities.items() if end not in event.prev_events}
+        if others or len(self.extremities) != len(event.prev_events):
+            # Beside the others, or on top of what had been built on before: that is told from here only if all that
+            # meet have one state.
+            if not self._has_state_of(stored, others.values()):
+                return False
+            snapshot = self.current
+        else:
+            if self.pending and not is_own:
+                return False
+            after = self._snapshot_after(stored)
+            if after is None:
+                return False
+            snapshot = after
+        if is_own:
             self.pending.popleft()
-        elif self.pending:
-            return False
-        if set(self.extremities) != set(event.prev_events):
-            return False
-        snapshot = self._snapshot_after(stored)
-        if snapshot is None:
-            return False
-        self.extremities = {event.event_id: stored}
+        self.extremities = {**others, event.event_id: stored}
         if snapshot is not self.current:
             self.current = snapshot
             if event.type == "m.room.member" and event.state_key is not None:
                 self._set_membership(event.state_key, event.membership or "leave", is_local)
         if not self.pending:
-            self.front, self.front_snapshot = (stored,), snapshot
-        if len(self.timeline) == TIMELINE:
-            self.timeline_whole = False
-        elif not self.timeline and event.type == "m.room.create":
-            self.timeline_whole = True
-        self.timeline.append(stored)
+            self.front, self.front_snapshot = tuple(self.extremities.values()), snapshot
+        elif not is_own:
+            self.front = (*self.front, stored)
+        self._tell(stored)
         self.commits += 1
         self.newest_position = max(self.newest_position, stored.position)
         if len(self.snapshots) > TIMELINE * 2:
             self._forget_snapshots()
         return True
+
+    def _tell(self, stored: StoredEvent) -> None:
+        """Puts an event into the timeline, at its place in graph order."""
+        timeline = self.timeline
+        if not timeline and stored.event.type == "m.room.create":
+            self.timeline_whole = True
+        index = len(timeline)
+        while index and timeline[index - 1].order > stored.order:
+            index -= 1
+        if len(timeline) == TIMELINE:
+            self.timeline_whole = False
+            if not index:
+                return
+            timeline.popleft()
+            index -= 1
+        timeline.insert(index, stored)
+
+    def _has_state_of(self, stored: StoredEvent, others: Iterable[StoredEvent]) -> bool:
+        """Whether an event and the other ends of the graph, committed or not, all have the room's current state."""
+        state = self.current.id
+        return stored.snapshot == state == self.front_snapshot.id and all(other.snapshot == state for other in others)
 
     def _snapshot_after(self, stored: StoredEvent) -> Snapshot | None:
         if stored.snapshot is None:
@@ -154,11 +185,18 @@ class Room:
         if before is not None:
             self.counts[before] -= 1
         self.counts[membership] += 1
+        if (before == "join") != (membership == "join"):
+            self._count_server(domain_of(user_id), 1 if membership == "join" else -1)
         self.memberships[user_id] = membership
         if membership == "join" and is_local:
             self.joined_local.add(user_id)
         else:
             self.joined_local.discard(user_id)
+
+    def _count_server(self, server_name: str, change: int) -> None:
+        self.servers[server_name] += change
+        if not self.servers[server_name]:
+            del self.servers[server_name]
 
     def _forget_snapshots(self) -> None:
         kept = {stored.snapshot for stored in (*self.timeline, *self.pending)}

@@ -38,10 +38,6 @@ _EVENTS_AT_LEAST = 64
 _MEASURED_EVERY = 256
 
 
-class RoomMoved(Exception):
-    """The room's front is no longer what was built on; build again."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Loaded:
     row: room_store.RoomRow
@@ -264,6 +260,8 @@ class Rooms:
             stored = entry.payload
             if entry.kind == "event" and isinstance(stored, StoredEvent):
                 self._committed(stored)
+            elif entry.kind == "history" and isinstance(stored, StoredEvent):
+                self._filled_in(stored)
             elif entry.kind == "redacted" and isinstance(stored, StoredEvent):
                 self._redacted(stored)
             elif entry.kind == "resolution":
@@ -283,6 +281,15 @@ class Rooms:
             self.drop(event.room_id)
         elif not room.commits % _MEASURED_EVERY:
             self._rooms.put(room.id, room)
+
+    def _filled_in(self, stored: StoredEvent) -> None:
+        """An event of the past has its place now; it may have been known as an outlier."""
+        event = stored.event
+        self._ids[stored.room] = event.room_id
+        self.put_event(stored)
+        room = self._rooms.peek(event.room_id)
+        if room is not None and (len(room.timeline) < TIMELINE or room.timeline[0].order < stored.order):
+            self.drop(room.id)
 
     def _resolved(self, entry: Entry) -> None:
         room_id = self._ids.get(entry.room) if entry.room is not None else None
@@ -314,7 +321,10 @@ def _load(tx: Transaction, room_id: str, new_snapshot_id: Callable[[], int]) -> 
     extremities = list(events.by_ids(tx, events.forward_extremities(tx, row.room)).values())
     snapshot = snapshots.load(tx, row.snapshot)
     if row.forked:
-        snapshot = _resolve(tx, ROOM_VERSIONS[row.version], extremities, snapshot, new_snapshot_id)
+        ends = [one.snapshot for one in extremities if one.snapshot is not None]
+        merged, _ = resolve_states(tx, ROOM_VERSIONS[row.version], ends, new_snapshot_id)
+        if merged.state != snapshot.state:
+            snapshot = merged
     memberships: dict[str, str] = dict(
         tx.all("SELECT user_id, membership FROM memberships WHERE room = :room", room=row.room)
     )
@@ -322,22 +332,19 @@ def _load(tx: Transaction, room_id: str, new_snapshot_id: Callable[[], int]) -> 
     return _Loaded(row, extremities, snapshot, memberships, newest[::-1], heads(tx), bool(row.forked))
 
 
-def _resolve(
-    tx: Transaction,
-    version: RoomVersion,
-    extremities: Sequence[StoredEvent],
-    applied: Snapshot,
-    new_snapshot_id: Callable[[], int],
-) -> Snapshot:
-    """The resolved state of a fork; `applied`, the state of the room's tables, where that is what comes out."""
-    states = [snapshots.load(tx, id_) for id_ in sorted({e.snapshot for e in extremities if e.snapshot is not None})]
+def resolve_states(
+    tx: Transaction, version: RoomVersion, ids: Collection[int], new_snapshot_id: Callable[[], int]
+) -> tuple[Snapshot, bool]:
+    """The state that some states resolve to, and whether it is one that is not stored yet."""
+    states = [snapshots.load(tx, id_) for id_ in sorted(set(ids))]
     differing: set[StateKey] = set()
     for state in states[1:]:
         differing.update(snapshots.changes_between(tx, states[0].id, state.id))
     changes = resolve(version, [state.state for state in states], differing, TransactionReader(tx))
     resolved = {key: event_id for key, event_id in changes.items() if states[0].state.get(key) != event_id}
-    merged = states[0].child(new_snapshot_id(), resolved) if resolved else states[0]
-    return applied if merged.state == applied.state else merged
+    if not resolved:
+        return states[0], False
+    return states[0].child(new_snapshot_id(), resolved), True
 
 
 def _write_resolution(tx: WriteTransaction, loaded: _Loaded) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from enum import IntEnum
 from typing import Any
 
 import orjson
 
+from weft.graph.outcome import Outcome
 from weft.graph.snapshot import Snapshot
 from weft.protocol.canonical_json import decode_lax
 from weft.protocol.client_event import client_json, dumps
@@ -16,20 +16,15 @@ from weft.protocol.redaction import redact
 from weft.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from weft.storage import snapshots
 from weft.storage.database import Row, Transaction, WriteTransaction
-from weft.storage.positions import END, Vector, beyond, within
+from weft.storage.positions import END, HISTORY_END, Vector, beyond, within
 
+#: The `key` of the log entry of an event that is not ours and that we have to pass on to the room's other servers.
+RELAYED = "relayed"
+#: More changes of state than this are written table by table.
+_MANY_CHANGES = 200
+_MEMBERS_AT_ONCE = 1_000
 #: Up to this many new events of a room are read all, to be put in graph order here.
 _FEW_ARRIVALS = 200
-
-
-class Outcome(IntEnum):
-    """What became of an event. https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu"""
-
-    ACCEPTED = 0
-    SOFT_FAILED = 1
-    REJECTED = 2
-    #: Known, but its place in the graph is not.
-    OUTLIER = 3
 
 
 class StoredEvent:
@@ -41,6 +36,7 @@ class StoredEvent:
         "outcome",
         "position",
         "redacted_by",
+        "relayed",
         "replaced",
         "replaces",
         "room",
@@ -59,6 +55,7 @@ class StoredEvent:
         redacted_by: str | None = None,
         transactions: dict[str, str] | None = None,
         replaces: StoredEvent | None = None,
+        relayed: bool = False,
     ) -> None:
         self.event = event
         self.room = room
@@ -67,6 +64,8 @@ class StoredEvent:
         self.position = position
         self.outcome = outcome
         self.redacted_by = redacted_by
+        #: Whether it came to us to be passed on to the room's other servers (joins and the like, by handshake).
+        self.relayed = relayed
         #: The transaction id of the request that sent it, by its device; None: not looked up yet.
         self.transactions = transactions
         #: The state event in whose place it stepped, if any: its id, and what clients are told of it.
@@ -85,6 +84,11 @@ class StoredEvent:
         """The event's place in the room's history: graph order inside a cut."""
         return self.event.depth, self.position
 
+    @property
+    def is_history(self) -> bool:
+        """Whether it happened before this server heard of it, so that it is news to nobody."""
+        return 0 < self.position <= HISTORY_END
+
 
 def _replaced(previous: StoredEvent) -> bytes:
     """The members of `unsigned` that tell of the replaced state, without braces."""
@@ -95,34 +99,23 @@ def _replaced(previous: StoredEvent) -> bytes:
 # -- writing
 
 
-def insert(tx: WriteTransaction, stored: StoredEvent) -> int:
-    """Appends an event to the log and the graph; returns its position.
+_INSERT_EVENT = """
+    INSERT INTO events (position, room, event_id, type, state_key, sender, depth, origin_server_ts,
+                        snapshot, outcome, redacted_by, replaces, json)
+    VALUES (:position, :room, :event_id, :type, :state_key, :sender, :depth, :origin_server_ts,
+            :snapshot, :outcome, :redacted_by, (SELECT position FROM events WHERE event_id = :replaces), :json)"""
 
-    The caller has decided on it; the snapshot after it is written by `insert_state`.
+
+def insert(tx: WriteTransaction, stored: StoredEvent) -> int:
+    """Writes an event into the graph and the log; returns its position.
+
+    An event without a position gets the next of the log. One that has a position of history's keeps it: the log then
+    tells that the past has it now. The caller has decided on the event; the snapshot after it is written apart.
     """
     event = stored.event
     accepted = stored.outcome is Outcome.ACCEPTED
-    position = tx.append("event" if accepted else "hidden_event", room=stored.room, payload=stored)
-    tx.put(
-        """INSERT INTO events (position, room, event_id, type, state_key, sender, depth, origin_server_ts,
-                               snapshot, outcome, redacted_by, replaces, json)
-           VALUES (:position, :room, :event_id, :type, :state_key, :sender, :depth, :origin_server_ts,
-                   :snapshot, :outcome, :redacted_by,
-                   (SELECT position FROM events WHERE event_id = :replaces), :json)""",
-        position=position,
-        room=stored.room,
-        event_id=event.event_id,
-        type=event.type,
-        state_key=event.state_key,
-        sender=event.sender,
-        depth=event.depth,
-        origin_server_ts=event.origin_server_ts,
-        snapshot=stored.snapshot,
-        outcome=int(stored.outcome),
-        redacted_by=stored.redacted_by,
-        replaces=stored.replaces,
-        json=event.wire,
-    )
+    position = stored.position if stored.is_history else _append(tx, stored)
+    tx.put(_INSERT_EVENT, **_row(stored, position))
     if event.state_key is not None and event.auth_events:
         tx.put(
             """INSERT INTO auth_children (parent, child)
@@ -131,14 +124,74 @@ def insert(tx: WriteTransaction, stored: StoredEvent) -> int:
             parents=list(event.auth_events),
         )
     if accepted:
+        if stored.is_history:
+            tx.append("history", room=stored.room, key=event.event_id, payload=stored)
         _insert_relation(tx, position, stored)
     return position
 
 
-def extend(tx: WriteTransaction, room: int, event: Event) -> bool | None:
+def _append(tx: WriteTransaction, stored: StoredEvent) -> int:
+    if stored.outcome is not Outcome.ACCEPTED:
+        return tx.append("hidden_event", room=stored.room, payload=stored)
+    return tx.append("event", room=stored.room, key=RELAYED if stored.relayed else None, payload=stored)
+
+
+def _row(stored: StoredEvent, position: int) -> dict[str, Any]:
+    event = stored.event
+    return {
+        "position": position,
+        "room": stored.room,
+        "event_id": event.event_id,
+        "type": event.type,
+        "state_key": event.state_key,
+        "sender": event.sender,
+        "depth": event.depth,
+        "origin_server_ts": event.origin_server_ts,
+        "snapshot": stored.snapshot,
+        "outcome": int(stored.outcome),
+        "redacted_by": stored.redacted_by,
+        "replaces": stored.replaces,
+        "json": event.wire,
+    }
+
+
+def insert_outliers(tx: WriteTransaction, outliers: Sequence[StoredEvent]) -> None:
+    """Writes events whose place in the graph is not known, with history's positions; those that are there stay."""
+    tx.many(f"{_INSERT_EVENT} ON CONFLICT DO NOTHING", [_row(stored, stored.position) for stored in outliers])
+    tx.many(
+        """INSERT INTO auth_children (parent, child)
+           SELECT p.position, c.position FROM events p, events c
+           WHERE p.event_id = :parent AND c.event_id = :child ON CONFLICT DO NOTHING""",
+        [
+            {"parent": parent, "child": stored.event.event_id}
+            for stored in outliers
+            for parent in stored.event.auth_events
+            if stored.event.state_key is not None
+        ],
+    )
+
+
+def place(tx: WriteTransaction, stored: StoredEvent) -> None:
+    """Gives an outlier its place in the graph: its outcome, and the state after it. Its position stays."""
+    tx.put(
+        """UPDATE events SET outcome = :outcome, snapshot = :snapshot,
+                  replaces = (SELECT position FROM events WHERE event_id = :replaces)
+           WHERE position = :position""",
+        outcome=int(stored.outcome),
+        snapshot=stored.snapshot,
+        replaces=stored.replaces,
+        position=stored.position,
+    )
+    if stored.outcome is Outcome.ACCEPTED:
+        tx.append("history", room=stored.room, key=stored.event.event_id, payload=stored)
+        _insert_relation(tx, stored.position, stored)
+
+
+def extend(tx: WriteTransaction, room: int, event: Event, *, has_gap: bool = False) -> bool | None:
     """Puts a stored event at the room's front. Whether it is now the only extremity; if not, the graph has a fork.
 
-    None where an event that it builds on is not stored: that one's write failed. A fork is noted in the room's row
+    None where an event that it builds on is not stored: that one's write failed; `has_gap`: it is known that some
+    are missing. A fork is noted in the room's row
     (`is_forked`) until its state is resolved. On a shared database, this process has the room for itself from here
     to the end of the transaction.
     """
@@ -158,7 +211,11 @@ def extend(tx: WriteTransaction, room: int, event: Event) -> bool | None:
     if front == [(event.event_id,)]:
         return True
     if (event.event_id,) not in tx.all(_IN_FRONT, room=room, event_id=event.event_id):
-        if prev and tx.value("SELECT COUNT(*) FROM events WHERE event_id IN :prev", prev=list(prev)) < len(set(prev)):
+        if (
+            not has_gap
+            and prev
+            and tx.value("SELECT COUNT(*) FROM events WHERE event_id IN :prev", prev=list(prev)) < len(set(prev))
+        ):
             return None
         tx.put(
             "INSERT INTO forward_extremities (room, event_id) VALUES (:room, :event_id)",
@@ -171,6 +228,7 @@ def extend(tx: WriteTransaction, room: int, event: Event) -> bool | None:
     return False
 
 
+_HOW_MANY = "SELECT COUNT(*) FROM events WHERE event_id IN :prev"
 _IN_FRONT = "SELECT event_id FROM forward_extremities WHERE room = :room AND event_id = :event_id"
 
 
@@ -207,9 +265,37 @@ def make_current(
         changed = dict(snapshot.state)
     else:
         changed = {key: new for key, (_, new) in snapshots.changes_between(tx, applied, snapshot.id).items()}
-    for (event_type, state_key), event_id in changed.items():
-        _set_current(tx, room, event_type, state_key, event_id, known or {})
+    if len(changed) > _MANY_CHANGES:
+        _set_all(tx, room, changed)
+    else:
+        for (event_type, state_key), event_id in changed.items():
+            _set_current(tx, room, event_type, state_key, event_id, known or {})
     tx.put("UPDATE rooms SET snapshot = :snapshot, forked = 0 WHERE room = :room", snapshot=snapshot.id, room=room)
+
+
+def _set_all(tx: WriteTransaction, room: int, changed: Mapping[StateKey, str | None]) -> None:
+    """As `_set_current`, for many places at once: a room that was just joined has thousands."""
+    tx.many(
+        "DELETE FROM current_state WHERE room = :room AND type = :type AND state_key = :state_key",
+        [{"room": room, "type": key[0], "state_key": key[1]} for key in changed],
+    )
+    tx.many(
+        "DELETE FROM memberships WHERE room = :room AND user_id = :user_id",
+        [{"room": room, "user_id": key[1]} for key, new in changed.items() if key[0] == "m.room.member" and not new],
+    )
+    tx.many(
+        """INSERT INTO current_state (room, type, state_key, event_id)
+           VALUES (:room, :type, :state_key, :event_id)""",
+        [
+            {"room": room, "type": key[0], "state_key": key[1], "event_id": new}
+            for key, new in changed.items()
+            if new is not None and key[0] != "m.room.member"
+        ],
+    )
+    members = [new for key, new in changed.items() if new is not None and key[0] == "m.room.member"]
+    for start in range(0, len(members), _MEMBERS_AT_ONCE):
+        found = by_ids(tx, members[start : start + _MEMBERS_AT_ONCE])
+        tx.many(_PUT_MEMBERSHIP, [_membership_row(room, stored) for stored in found.values()])
 
 
 def _set_current(
@@ -250,19 +336,25 @@ def _set_membership(
     stored = known.get(event_id) or by_id(tx, event_id)
     if stored is None:
         return
-    membership = stored.event.membership or "leave"
-    tx.put(
-        """INSERT INTO memberships (room, user_id, membership, event_id, position)
-           VALUES (:room, :user_id, :membership, :event_id, :position)
-           ON CONFLICT (room, user_id) DO UPDATE SET membership = excluded.membership,
-               event_id = excluded.event_id, position = excluded.position,
-               forgotten = CASE WHEN excluded.membership IN ('leave', 'ban') THEN memberships.forgotten ELSE 0 END""",
-        room=room,
-        user_id=user_id,
-        membership=membership,
-        event_id=event_id,
-        position=stored.position,
-    )
+    tx.put(_PUT_MEMBERSHIP, **_membership_row(room, stored))
+
+
+_PUT_MEMBERSHIP = """
+    INSERT INTO memberships (room, user_id, membership, event_id, position)
+    VALUES (:room, :user_id, :membership, :event_id, :position)
+    ON CONFLICT (room, user_id) DO UPDATE SET membership = excluded.membership,
+        event_id = excluded.event_id, position = excluded.position,
+        forgotten = CASE WHEN excluded.membership IN ('leave', 'ban') THEN memberships.forgotten ELSE 0 END"""
+
+
+def _membership_row(room: int, stored: StoredEvent) -> dict[str, Any]:
+    return {
+        "room": room,
+        "user_id": stored.event.state_key,
+        "membership": stored.event.membership or "leave",
+        "event_id": stored.event.event_id,
+        "position": stored.position,
+    }
 
 
 def _insert_relation(tx: WriteTransaction, position: int, stored: StoredEvent) -> None:
@@ -468,3 +560,35 @@ def add_pending_redactions(tx: WriteTransaction, target: str, redactions: Iterab
 def pending_redactions(tx: Transaction, target: str) -> Sequence[str]:
     rows = tx.all("SELECT redaction FROM pending_redactions WHERE target = :target", target=target)
     return [redaction for (redaction,) in rows]
+
+
+# -- where a room's history goes on beyond this server
+
+
+def add_missing(tx: WriteTransaction, room: int, event: Event, missing: Collection[str]) -> None:
+    """Notes events that an event builds on and that are not here."""
+    tx.many(
+        """INSERT INTO missing_events (room, event_id, depth) VALUES (:room, :event_id, :depth)
+           ON CONFLICT (room, event_id) DO UPDATE SET depth = excluded.depth
+           WHERE missing_events.depth < excluded.depth""",
+        [{"room": room, "event_id": event_id, "depth": event.depth} for event_id in missing],
+    )
+
+
+def fill_gap(tx: WriteTransaction, room: int, event_id: str) -> bool:
+    """An event that is here now is missing no longer. Whether it was."""
+    return bool(
+        tx.run("DELETE FROM missing_events WHERE room = :room AND event_id = :event_id", room=room, event_id=event_id)
+    )
+
+
+def missing_below(tx: Transaction, room: int, depth: int, limit: int) -> list[tuple[str, int]]:
+    """The missing events that come next on the way to the past from a depth, with the depth that they are below."""
+    rows = tx.all(
+        """SELECT event_id, depth FROM missing_events WHERE room = :room AND depth <= :depth
+           ORDER BY depth DESC, event_id LIMIT :limit""",
+        room=room,
+        depth=depth,
+        limit=limit,
+    )
+    return [(event_id, below) for event_id, below in rows]

@@ -228,11 +228,11 @@ def _with_events(tx: Transaction, entries: Sequence[Entry]) -> list[Entry]:
     """The entries with the events themselves as payload, as their own process would have them."""
     positions = [entry.position for entry in entries if entry.kind == "event"]
     at = events.by_positions(tx, positions) if positions else {}
-    redacted = [entry.key for entry in entries if entry.kind == "redacted" and entry.key]
-    by_id = events.by_ids(tx, redacted) if redacted else {}
+    named = [entry.key for entry in entries if entry.kind in ("redacted", "history") and entry.key]
+    by_id = events.by_ids(tx, named) if named else {}
     return [
         entry._replace(payload=at.get(entry.position) if entry.kind == "event" else by_id.get(entry.key or ""))
-        if entry.kind in ("event", "redacted")
+        if entry.kind in ("event", "redacted", "history")
         else entry
         for entry in entries
     ]

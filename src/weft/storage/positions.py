@@ -15,6 +15,8 @@ from weft.protocol.errors import InvalidParam
 WRITER_SHIFT = 40
 NUMBER_MASK = (1 << WRITER_SHIFT) - 1
 _MAX_WRITER = (1 << 22) - 1
+#: The positions from 1 up to this one are history's.
+HISTORY_END = (1 << WRITER_SHIFT) - 1
 #: Above every position, and above every event's depth.
 END = (1 << 63) - 1
 #: How many writers a spelled vector may name: far more than ever write to one database.
@@ -47,7 +49,8 @@ class Vector:
         self._numbers = numbers or {}
 
     def __contains__(self, position: int) -> bool:
-        return position & NUMBER_MASK <= self._numbers.get(position >> WRITER_SHIFT, 0)
+        writer = position >> WRITER_SHIFT
+        return not writer or position & NUMBER_MASK <= self._numbers.get(writer, 0)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vector) and self._numbers == other._numbers
@@ -118,8 +121,10 @@ def _is_number(text: str) -> bool:
 def ranges_beyond(vector: Vector) -> list[tuple[int, int]]:
     """The positions that are not in the vector, as pairs of bounds that are themselves left out."""
     ranges: list[tuple[int, int]] = []
-    start = 0
+    start = HISTORY_END
     for writer, number in sorted(vector):
+        if not writer:
+            continue
         first = writer << WRITER_SHIFT
         if first > start + 1:
             ranges.append((start, first))
@@ -135,8 +140,9 @@ def beyond(vector: Vector, column: str = "position") -> str:
 
 def within(vector: Vector, column: str = "position") -> str:
     """The SQL condition that a position is in the vector."""
-    covered = " OR ".join(
-        f"{column} BETWEEN {writer << WRITER_SHIFT} AND {(writer << WRITER_SHIFT) + number}"
+    covered = "".join(
+        f" OR {column} BETWEEN {writer << WRITER_SHIFT} AND {(writer << WRITER_SHIFT) + number}"
         for writer, number in vector
+        if writer
     )
-    return f"({covered})" if covered else "1 = 0"
+    return f"({column} <= {HISTORY_END}{covered})"

@@ -47,6 +47,12 @@ def by_number(tx: Transaction, room: int) -> RoomRow | None:
     return RoomRow(*row) if row else None
 
 
+def applied(tx: Transaction, room: int) -> int | None:
+    """The state that the room's tables hold."""
+    found: int | None = tx.value("SELECT snapshot FROM rooms WHERE room = :room", room=room)
+    return found
+
+
 _MEMBERSHIP = """SELECT m.room, r.room_id, m.user_id, m.membership, m.event_id, m.position, m.forgotten
                  FROM memberships m JOIN rooms r ON r.room = m.room"""
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from weft.graph.outcome import Outcome
 from weft.http.call import Requester
 from weft.modules.events import EventForms, Sight, Viewer
 from weft.modules.events.places import FIRST, LAST, Place, after, parse_place
@@ -23,7 +24,7 @@ from weft.protocol.errors import Forbidden, NotFound
 from weft.protocol.filters import EVERY_EVENT, EventFilter, decode_event_filter
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
-from weft.storage.events import Outcome, StoredEvent
+from weft.storage.events import StoredEvent
 
 MAX_LIMIT = 1_000
 _MAX_TIME_MS = 1 << 53

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from weft.graph.outcome import Outcome
 from weft.http.call import Requester
 from weft.modules.events import EventForms, Sight, Viewer
 from weft.modules.events.aggregations import relation_of
@@ -23,7 +24,7 @@ from weft.protocol.event import Event
 from weft.protocol.redaction import redact
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
-from weft.storage.events import Outcome, StoredEvent
+from weft.storage.events import StoredEvent
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 500

@@ -20,7 +20,7 @@ from weft.protocol.api.client.rooms import CreateRoomRequest, CreateRoomResponse
 from weft.protocol.errors import AuthRuleViolation, BadJson, InvalidParam, MatrixError, RoomInUse, TooLarge
 from weft.protocol.identifiers import domain_of, is_valid_user_id
 from weft.protocol.room_versions import RoomVersion, room_version
-from weft.rooms.append import Also
+from weft.rooms.commit import Also
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
 from weft.storage.database import UniqueViolation, WriteTransaction

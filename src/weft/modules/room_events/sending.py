@@ -23,7 +23,7 @@ from weft.modules.room_events.relations import check_relation, has_relation
 from weft.protocol.errors import BadJson, Forbidden, MatrixError, NotFound
 from weft.protocol.identifiers import domain_of
 from weft.protocol.power_levels import PowerLevels
-from weft.rooms.append import Also
+from weft.rooms.commit import Also
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
 from weft.storage import transaction_ids
