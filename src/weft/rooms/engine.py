@@ -16,11 +16,13 @@ import structlog
 from weft.graph.build import Identity
 from weft.protocol.identifiers import domain_of
 from weft.rooms.append import Append
+from weft.rooms.receive import Receive
 from weft.rooms.rooms import Rooms
 from weft.storage import leases
 from weft.storage.cache import Budget
 from weft.storage.database import Database, DatabaseError
 from weft.storage.followers import Follower, Following
+from weft.storage.history import HistoryPositions
 from weft.storage.log import Log
 from weft.storage.positions import Vector
 
@@ -72,6 +74,8 @@ class Engine:
             database, self.log, budget, is_local=self.is_local_domain, new_snapshot_id=self._new_snapshot_id
         )
         self.append = Append(database, self.rooms, identities, outside.now_ms)
+        self.history = HistoryPositions(database, name)
+        self.receive = Receive(database, self.rooms, self.history)
         self._snapshot_ids = itertools.count(1)
         self._followings: dict[str, Following] = {}
         self._tasks: list[asyncio.Task[None]] = []
