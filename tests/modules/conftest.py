@@ -18,17 +18,18 @@ import pytest_asyncio
 
 from tests.spec import openapi
 from weft.http.router import Router
-from weft.protocol.api.client import ENDPOINTS
+from weft.protocol.api import client, federation
+from weft.protocol.api.endpoint import Endpoint
 from weft.protocol.errors import MatrixError
 from weft.testing import Answer, TestServer, Twins
 
 TWINS = bool(os.environ.get("WEFT_TWINS"))
 SEED = int(os.environ.get("WEFT_SEED", "1"))
 
-_OPERATIONS: Router[str] = Router()
-for _endpoint in ENDPOINTS:
+_OPERATIONS: Router[Endpoint[Any, Any]] = Router()
+for _endpoint in (*client.ENDPOINTS, *federation.ENDPOINTS):
     for _path in _endpoint.paths:
-        _OPERATIONS.add(_endpoint.method, _path, _endpoint.operation_id)
+        _OPERATIONS.add(_endpoint.method, _path, _endpoint)
 
 _succeeded: set[str] = set()
 _shown_by: dict[str, set[str]] = defaultdict(set)
@@ -37,16 +38,19 @@ for _operation, _test in json.loads((Path(__file__).parents[1] / "spec" / "proof
 
 
 def validated(method: str, path: str, answer: Answer) -> None:
-    """Fails the test where an answer is not what the specification says, or the server is at fault."""
-    assert answer.status < 500, f"{method} {path}: {answer.status} {answer.body[:500]!r}"
+    """Fails the test where an answer is not what the specification says, or the server is at fault.
+
+    That another server could not be reached, or answered wrongly, is nobody's fault here.
+    """
+    assert answer.status < 500 or answer.status in (502, 503, 504), f"{method} {path}: {answer.body[:500]!r}"
     try:
-        operation = _OPERATIONS.find(method, path.partition("?")[0].encode()).target
+        endpoint = _OPERATIONS.find(method, path.partition("?")[0].encode()).target
     except MatrixError:
         return
     if answer.status < 400:
-        _succeeded.add(operation)
+        _succeeded.add(endpoint.name)
     if answer.headers.get("content-type", "").startswith("application/json"):
-        openapi.validate_response(operation, answer.status, answer.json)
+        openapi.validate_response(endpoint.operation_id, answer.status, answer.json, endpoint.api.value)
 
 
 @pytest.fixture(autouse=True)

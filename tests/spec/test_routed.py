@@ -18,13 +18,6 @@ ENDPOINTS = (*client.ENDPOINTS, *federation.ENDPOINTS)
 #: Declared, and not answered yet: with what they come.
 NOT_ROUTED: dict[str, str] = {
     "federation.sendTransaction": "taking events in",
-    "federation.backfillRoom": "taking events in",
-    "federation.getMissingPreviousEvents": "taking events in",
-    "federation.getEvent": "taking events in",
-    "federation.getEventAuth": "taking events in",
-    "federation.getRoomState": "taking events in",
-    "federation.getRoomStateIds": "taking events in",
-    "federation.getEventByTimestamp": "taking events in",
     "federation.makeJoin": "handshakes",
     "federation.sendJoinV2": "handshakes",
     "federation.sendJoinV1": "handshakes",

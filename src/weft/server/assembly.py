@@ -24,6 +24,7 @@ from weft.http.metrics import Metrics
 from weft.http.serve import HttpServer, Listener, Tls
 from weft.modules.accounts import AccountsService
 from weft.modules.module import Module
+from weft.protocol.api.endpoint import Api
 from weft.protocol.signatures import SigningKey
 from weft.rooms.engine import Engine, Outside
 from weft.server import signing_keys
@@ -75,7 +76,7 @@ class Server:
         """The application that answers on a listener: just what its resources name."""
         routes: list[Route[Any, Any]] = []
         if "client" in listener.resources:
-            routes.extend(route for module in self.modules for route in module.routes)
+            routes.extend(_routes(self.modules, Api.CLIENT))
         if "metrics" in listener.resources:
             routes.append(metrics_route(self.metrics, self.engine.budget))
         return self._app_of(routes, ProxyTrust(listener.trusted_proxies))
@@ -124,9 +125,14 @@ async def build(
         background=Background(database, engine.name, outside.now_ms),
         metrics=metrics,
         modules=parts.all,
-        app=app_of([route for module in parts.all for route in module.routes], ProxyTrust()),
+        app=app_of(_routes(parts.all, Api.CLIENT), ProxyTrust()),
         _app_of=app_of,
     )
+
+
+def _routes(modules: Sequence[Module], api: Api) -> list[Route[Any, Any]]:
+    """What the modules answer of one API."""
+    return [route for module in modules for route in module.routes if route.endpoint.api is api]
 
 
 def read_keys(settings: Settings) -> dict[str, SigningKey]:

@@ -42,6 +42,7 @@ from weft.modules import (
 from weft.modules.module import Module, SyncPart
 from weft.protocol.errors import LimitExceeded
 from weft.protocol.identifiers import localpart_of
+from weft.rooms.access import RoomAccess
 from weft.rooms.engine import Engine
 from weft.settings import Settings
 from weft.storage.database import WriteTransaction
@@ -98,6 +99,8 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
     aggregations = events.Aggregations(engine)
     sight = events.Sight(engine)
     forms = events.EventForms(engine, aggregations, erased=accounts_.erased)
+    access = RoomAccess(engine.rooms)
+    server_sight = events.ServerSight(engine, erased=accounts_.erased)
 
     # What one is called.
     user_directory_ = user_directory.UserDirectory(engine, search_all_users=settings.user_directory.search_all_users)
@@ -144,15 +147,8 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
     history_ = history.History(
         engine, viewing=viewing, sight=sight, forms=forms, ignored_users=account_data_.ignored_users
     )
-
-    def limit(name: str, user_id: str) -> None:
-        """Counts one use of a rate limit inside a request. Raises `LimitExceeded`."""
-        wait_ms = limiter.allow(name, user_id, time.monotonic())
-        if wait_ms is not None:
-            raise LimitExceeded(wait_ms)
-
     creation = room_creation.RoomCreation(
-        engine, memberships, directory_, default_version=settings.rooms.default_version, limit=limit
+        engine, memberships, directory_, default_version=settings.rooms.default_version, limit=_limit_of(limiter)
     )
     upgrade = room_creation.RoomUpgrade(engine, creation, memberships, directory_, on_replaced=on_replaced)
     summaries = room_summary.RoomSummaries(engine, directory_)
@@ -188,7 +184,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
         directory.module(directory_),
         discovery.module(settings),
         filters.module(filters_),
-        history.module(history_),
+        history.module(engine, history_, history.Serving(engine, access, server_sight)),
         membership.module(memberships, members, stripped_states),
         mutual_rooms.module(user_rooms),
         openid.module(openid.OpenIdService(engine, accounts_)),
@@ -246,6 +242,17 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
 def _sync_parts(parts: Sequence[Module]) -> list[SyncPart]:
     """What modules add to `/sync`."""
     return [part.sync for part in parts if part.sync is not None]
+
+
+def _limit_of(limiter: Limiter) -> Callable[[str, str], None]:
+    """Counts one use of a rate limit, by a user, inside a request. Raises `LimitExceeded`."""
+
+    def limit(name: str, user_id: str) -> None:
+        wait_ms = limiter.allow(name, user_id, time.monotonic())
+        if wait_ms is not None:
+            raise LimitExceeded(wait_ms)
+
+    return limit
 
 
 def _join_accounts(

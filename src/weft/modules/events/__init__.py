@@ -2,11 +2,12 @@
 
 from weft.modules.events.aggregations import Aggregations
 from weft.modules.events.forms import EventForms, Viewer
+from weft.modules.events.server_sight import ServerSight
 from weft.modules.events.sight import Sight
 from weft.modules.events.user_rooms import UserRooms
 from weft.modules.module import Module
 
-__all__ = ["Aggregations", "EventForms", "Sight", "UserRooms", "Viewer", "module"]
+__all__ = ["Aggregations", "EventForms", "ServerSight", "Sight", "UserRooms", "Viewer", "module"]
 
 
 def module(user_rooms: UserRooms, aggregations: Aggregations) -> Module:

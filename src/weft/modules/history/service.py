@@ -5,7 +5,7 @@ https://spec.matrix.org/v1.19/client-server-api/#getting-events-for-a-room
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,10 +14,10 @@ from weft.http.call import Requester
 from weft.modules.events import EventForms, Sight, Viewer
 from weft.modules.events.places import FIRST, LAST, Place, after, parse_place
 from weft.modules.events.sight import Seen
-from weft.modules.history import store
-from weft.modules.history.pages import MAX_LOOKED_AT, Ask, Page, Pages
+from weft.modules.history.pages import Ask, Page, Pages
 from weft.modules.history.states import States
 from weft.modules.history.store import Order
+from weft.modules.history.times import nearest
 from weft.modules.membership.viewing import View, Viewing
 from weft.protocol.api.client.history import GetRoomEventsRequest
 from weft.protocol.errors import Forbidden, NotFound
@@ -27,7 +27,6 @@ from weft.rooms.room import Room
 from weft.storage.events import StoredEvent
 
 MAX_LIMIT = 1_000
-_MAX_TIME_MS = 1 << 53
 
 IgnoredUsers = Callable[[str], Awaitable[Collection[str]]]
 
@@ -160,21 +159,11 @@ class History:
     async def at_time(self, room_id: str, user_id: str, time_ms: int, direction: Literal["f", "b"]) -> StoredEvent:
         """The visible event nearest to a time, not before it (`f`) or not after it (`b`). Raises `NotFound`."""
         view = await self._viewing.view(room_id, user_id)
-        time_ms = max(-_MAX_TIME_MS, min(time_ms, _MAX_TIME_MS))
-        beyond: Order | None = None
-        looked_at, size = 0, 10
-        while looked_at < MAX_LOOKED_AT:
-            rows = await self._engine.database.read(
-                store.around_time, view.room.number, time_ms, direction == "b", size, beyond
-            )
-            found = await self._engine.rooms.events([event_id for event_id, _, _ in rows])
-            stored = [found[event_id] for event_id, _, _ in rows if event_id in found]
-            seen = await self._sight.of(view.room, user_id, stored)
-            if seen:
-                return seen[0].stored
-            if len(rows) < size:
-                break
-            beyond = rows[-1][1:]
-            looked_at += size
-            size = 500
-        raise NotFound("There is no event near that time that you may see.")
+
+        async def choose(stored: Sequence[StoredEvent]) -> list[StoredEvent]:
+            return [one.stored for one in await self._sight.of(view.room, user_id, stored)]
+
+        found = await nearest(self._engine, view.room, time_ms, direction, choose)
+        if found is None:
+            raise NotFound("There is no event near that time that you may see.")
+        return found
