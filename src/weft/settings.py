@@ -386,6 +386,20 @@ class Federation(Section, frozen=True, kw_only=True):
     """How Weft talks to other servers."""
 
     enabled: Annotated[bool, Doc(text="Whether Weft talks to other servers at all.")] = False
+    public_rooms: Annotated[
+        bool,
+        Doc(
+            text="Whether other servers may look through this server's directory of published rooms. People publish a "
+            "room so that it is found, also by those whose account is elsewhere.",
+        ),
+    ] = True
+    profiles: Annotated[
+        bool,
+        Doc(
+            text="Whether other servers may ask what this server's users are called. Without it people elsewhere see "
+            "names and pictures only in rooms that they share.",
+        ),
+    ] = True
     verify_certificates: Annotated[
         bool,
         Doc(

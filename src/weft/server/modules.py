@@ -151,7 +151,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
         engine, memberships, directory_, default_version=settings.rooms.default_version, limit=_limit_of(limiter)
     )
     upgrade = room_creation.RoomUpgrade(engine, creation, memberships, directory_, on_replaced=on_replaced)
-    summaries = room_summary.RoomSummaries(engine, directory_)
+    summaries = room_summary.RoomSummaries(engine, directory_, access)
 
     async def exists(user_id: str) -> bool:
         account = await accounts_.find(user_id)
@@ -181,7 +181,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
             admin.SharedSecretRegistration(engine, settings.registration.shared_secret_file, accounts_),
         ),
         devices.module(devices_, ui_auth_),
-        directory.module(directory_),
+        directory.module(directory_, shows_rooms=settings.federation.public_rooms),
         discovery.module(settings),
         filters.module(filters_),
         history.module(engine, history_, history.Serving(engine, access, server_sight)),
@@ -189,7 +189,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
         mutual_rooms.module(user_rooms),
         openid.module(openid.OpenIdService(engine, accounts_)),
         presence.module(engine, presence_),
-        profile.module(profiles, propagation),
+        profile.module(profiles, propagation, shows_profiles=settings.federation.profiles),
         push_rules.module(engine, push_rules_),
         receipts.module(engine, receipts_),
         relations.module(relations.Relations(engine, history_, sight=sight, forms=forms)),

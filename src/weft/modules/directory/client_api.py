@@ -6,10 +6,9 @@ from typing import Any
 
 from weft.http.call import Call, Route, route
 from weft.modules.directory.service import Directory
-from weft.modules.directory.store import Wanted
 from weft.protocol.api.client import directory as api
 from weft.protocol.api.endpoint import Empty
-from weft.protocol.errors import InvalidParam, NotFound
+from weft.protocol.errors import NotFound
 
 
 class DirectoryApi:
@@ -58,22 +57,11 @@ class DirectoryApi:
     async def get_public_rooms(self, call: Call[api.GetPublicRoomsRequest]) -> api.PublicRoomsResponse:
         args = call.args
         self._check_server(args.server)
-        return await self._directory.page(Wanted(), limit=args.limit, since=args.since)
+        return await self._directory.page(api.PublicRoomsAsked(limit=args.limit, since=args.since))
 
     async def query_public_rooms(self, call: Call[api.QueryPublicRoomsRequest]) -> api.PublicRoomsResponse:
-        args = call.args
-        self._check_server(args.server)
-        if args.third_party_instance_id is not None:
-            if args.include_all_networks:
-                raise InvalidParam("third_party_instance_id can't be used with include_all_networks.")
-            # No room of the directory belongs to a third-party network.
-            return api.PublicRoomsResponse(chunk=[], total_room_count_estimate=0)
-        words = args.filter.generic_search_term if args.filter else None
-        wanted = Wanted(
-            words=words.casefold() if words else None,
-            room_types=args.filter.room_types if args.filter else None,
-        )
-        return await self._directory.page(wanted, limit=args.limit, since=args.since)
+        self._check_server(call.args.server)
+        return await self._directory.page(call.args)
 
     def _check_server(self, server: str | None) -> None:
         if server is not None and not self._directory.is_ours(server):

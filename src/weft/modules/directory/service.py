@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from weft.graph.build import Draft
 from weft.http.call import Requester
 from weft.modules.directory import store
-from weft.protocol.api.client.directory import PublicRoomsResponse
+from weft.protocol.api.client.directory import PublicRoomsAsked, PublicRoomsResponse
 from weft.protocol.errors import AuthRuleViolation, Forbidden, InvalidParam, MatrixError, NotFound
 from weft.protocol.identifiers import domain_of, is_valid_room_alias, is_valid_room_id
 from weft.protocol.power_levels import PowerLevels
@@ -197,11 +197,25 @@ class Directory:
         else:
             await self._engine.database.write(store.unpublish, room.number)
 
-    async def page(self, wanted: store.Wanted, *, limit: int | None, since: str | None) -> PublicRoomsResponse:
-        """A page of the directory, the largest rooms first. Raises `InvalidParam` for a token that is not ours."""
-        mark, backwards = _parse(since)
+    async def page(self, asked: PublicRoomsAsked, *, federated: bool = False) -> PublicRoomsResponse:
+        """A page of the directory, the largest rooms first. Raises `InvalidParam` for a token that is not ours.
+
+        `federated`: for somebody of another server.
+        """
+        if asked.third_party_instance_id is not None:
+            if asked.include_all_networks:
+                raise InvalidParam("third_party_instance_id can't be used with include_all_networks.")
+            # No room of the directory belongs to a third-party network.
+            return PublicRoomsResponse(chunk=[], total_room_count_estimate=0)
+        mark, backwards = _parse(asked.since)
+        words = asked.filter.generic_search_term if asked.filter else None
+        wanted = store.Wanted(
+            words=words.casefold() if words else None,
+            room_types=asked.filter.room_types if asked.filter else None,
+            federated=federated,
+        )
         await self._refresh()
-        most = min(limit or _DEFAULT_LIMIT, _MOST)
+        most = min(asked.limit or _DEFAULT_LIMIT, _MOST)
         page = await self._engine.database.read(store.page, wanted, mark=mark, backwards=backwards, limit=most)
         return PublicRoomsResponse(
             chunk=page.chunk,

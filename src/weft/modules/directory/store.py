@@ -99,6 +99,7 @@ class Listed(NamedTuple):
     snapshot: int
     joined: int
     shown: int
+    federated: int
     room_type: str | None
     words: str
     chunk: bytes
@@ -118,7 +119,7 @@ def outdated(tx: Transaction, limit: int) -> list[Listed]:
 def save(tx: WriteTransaction, rooms: Sequence[Listed]) -> None:
     tx.many(
         """UPDATE published_rooms SET snapshot = :snapshot, joined = :joined, shown = :shown,
-               room_type = :room_type, words = :words, chunk = :chunk WHERE room = :room""",
+               federated = :federated, room_type = :room_type, words = :words, chunk = :chunk WHERE room = :room""",
         [room._asdict() for room in rooms],
     )
 
@@ -138,15 +139,23 @@ def _listed(tx: Transaction, room: int, room_id: str, snapshot: int) -> Listed:
     # A room that nobody can get into or look into is of no use in the list.
     shown = joined > 0 and (chunk.world_readable or chunk.join_rule not in ("invite", "private"))
     words = "\n".join(text for text in (chunk.name, chunk.topic, chunk.canonical_alias) if text).casefold()
-    return Listed(room, snapshot, joined, int(shown), chunk.room_type, words, msgspec.json.encode(chunk))
+    create = state.get(("m.room.create", ""))
+    federated = create is None or create.content.get("m.federate") is not False
+    return Listed(
+        room, snapshot, joined, int(shown), int(federated), chunk.room_type, words, msgspec.json.encode(chunk)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which of the published rooms. `room_types`: None for any; None in it is a room without a type."""
+    """Which of the published rooms. `room_types`: None for any; None in it is a room without a type.
+
+    `federated`: only those that users of other servers may be in.
+    """
 
     words: str | None = None
     room_types: Sequence[str | None] | None = None
+    federated: bool = False
 
 
 class Mark(NamedTuple):
@@ -193,6 +202,8 @@ def page(tx: Transaction, wanted: Wanted, *, mark: Mark | None, backwards: bool,
 
 def _where(wanted: Wanted) -> tuple[str, dict[str, object]]:
     conditions = ["shown = 1"]
+    if wanted.federated:
+        conditions.append("federated = 1")
     params: dict[str, object] = {}
     if wanted.words is not None:
         escaped = wanted.words.replace("!", "!!").replace("%", "!%").replace("_", "!_")

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from weft.modules.module import Module
 from weft.modules.openid.client_api import OpenIdApi
+from weft.modules.openid.federation_api import FederationApi
 from weft.modules.openid.service import OpenIdService
 
 __all__ = ["OpenIdService", "module"]
 
 
 def module(service: OpenIdService) -> Module:
-    return Module(name="openid", routes=OpenIdApi(service).routes(), tasks=service.tasks)
+    routes = [*OpenIdApi(service).routes(), *FederationApi(service).routes()]
+    return Module(name="openid", routes=routes, tasks=service.tasks)

@@ -16,7 +16,7 @@ from weft.modules.room_summary import RoomSummaries
 from weft.modules.spaces import store
 from weft.protocol.api.client.room_summary import RoomSummary, SpaceHierarchyRoomsChunk
 from weft.protocol.client_event import dumps, stripped
-from weft.protocol.errors import Forbidden
+from weft.protocol.errors import Forbidden, NotFound
 from weft.protocol.event import Event
 from weft.protocol.identifiers import is_valid_room_id
 from weft.rooms.engine import Engine
@@ -25,6 +25,9 @@ from weft.rooms.room import Room
 #: How deep, and over how many rooms, one walk goes.
 MAX_DEPTH: Final = 20
 MAX_ROOMS: Final = 1_000
+
+#: Of how many of a space's rooms another server is told more than their ids.
+_MAX_TOLD: Final = 300
 
 _SPACE: Final = "m.space"
 _MAX_ORDER: Final = 50
@@ -66,6 +69,32 @@ class Hierarchy:
             if depth < max_depth:
                 ahead.extend((child.state_key or "", depth + 1) for child in reversed(children))
         return found, False
+
+    async def seen_by_server(
+        self, room_id: str, origin: str, *, suggested_only: bool
+    ) -> tuple[SpaceHierarchyRoomsChunk, list[RoomSummary], list[str]]:
+        """A room as the users of a server may know of it: with what it says of its children, those of them that they
+        may know of, and the ids of those that they may not. What this server does not know is in neither.
+
+        Raises `NotFound` alike for a room that they may not know of and for one that does not exist.
+        """
+        room = await self._engine.rooms.find(room_id)
+        summary = await self._summaries.seen_by_server(room, origin) if room is not None else None
+        if room is None or summary is None:
+            raise NotFound("There is no such room, or your server may not know of it.")
+        children = await self._children(room, suggested_only) if summary.room_type == _SPACE else []
+        seen: list[RoomSummary] = []
+        closed: list[str] = []
+        for child_id in dict.fromkeys(child.state_key or "" for child in children[:_MAX_TOLD]):
+            child = await self._engine.rooms.find(child_id)
+            if child is None:
+                continue
+            told = await self._summaries.seen_by_server(child, origin)
+            if told is None:
+                closed.append(child_id)
+            else:
+                seen.append(told)
+        return _chunk(summary, children), seen, closed
 
     async def _seen(self, room_id: str, user_id: str) -> tuple[Room, RoomSummary] | None:
         """A room that the user may know of, with its summary."""

@@ -92,13 +92,18 @@ class PublicRoomsFilter(Struct):
     room_types: Annotated[list[str | None], Meta(max_length=100)] | None = None
 
 
-class QueryPublicRoomsRequest(Struct):
-    server: Query[ServerName | None] = None
+class PublicRoomsAsked(Struct):
+    """What is wanted of a directory, by whomever."""
+
     limit: Limit | None = None
     since: StreamToken | None = None
     filter: PublicRoomsFilter | None = None
     include_all_networks: bool = False
     third_party_instance_id: str | None = None
+
+
+class QueryPublicRoomsRequest(PublicRoomsAsked):
+    server: Query[ServerName | None] = None
 
 
 GET_ROOM_ID_BY_ALIAS = Endpoint(

@@ -5,7 +5,7 @@ https://spec.matrix.org/v1.19/server-server-api/#published-room-directory
 
 from __future__ import annotations
 
-from weft.protocol.api.client.directory import PublicRoomsFilter, PublicRoomsResponse
+from weft.protocol.api.client.directory import PublicRoomsAsked, PublicRoomsResponse
 from weft.protocol.api.endpoint import Api, Auth, Endpoint, Query, Struct, federation
 from weft.protocol.api.types import Limit, StreamToken
 
@@ -17,12 +17,8 @@ class GetPublicRoomsRequest(Struct):
     third_party_instance_id: Query[str | None] = None
 
 
-class QueryPublicRoomsRequest(Struct):
-    limit: Limit | None = None
-    since: StreamToken | None = None
-    filter: PublicRoomsFilter | None = None
-    include_all_networks: bool = False
-    third_party_instance_id: str | None = None
+class QueryPublicRoomsRequest(PublicRoomsAsked):
+    """As clients ask."""
 
 
 GET_PUBLIC_ROOMS = Endpoint(
