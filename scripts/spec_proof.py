@@ -3,7 +3,7 @@
     WEFT_CALLS=/tmp/calls .venv/bin/python -m pytest -n auto tests/modules tests/federation
     .venv/bin/python scripts/spec_proof.py /tmp/calls
 
-A test that is named there fails from then on if the endpoint does not succeed in it (`tests/modules/conftest.py`).
+A test that is named there fails from then on if the endpoint does not succeed in it (`tests/watching.py`).
 Tests that are named already stay, so that the file changes only where it must.
 """
 

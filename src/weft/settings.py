@@ -400,6 +400,16 @@ class Federation(Section, frozen=True, kw_only=True):
             "names and pictures only in rooms that they share.",
         ),
     ] = True
+    notaries: Annotated[
+        tuple[str, ...],
+        Doc(
+            text="Servers that are asked for the signing keys of a server that does not tell them itself, because it "
+            "is gone or can't be reached just now. They are asked in order.",
+            example='["matrix.org"]',
+            risk="A notary learns which servers this one has to do with. It can't make keys up: what it tells must be "
+            "signed by the server that it is about.",
+        ),
+    ] = ()
     verify_certificates: Annotated[
         bool,
         Doc(
@@ -515,3 +525,7 @@ class Settings(Section, frozen=True, kw_only=True):
     def signing_key_file(self, server_name: str) -> Path:
         """Where the signing key of one of `server.names` is kept."""
         return self.server.keys_dir / f"{server_name}.key"
+
+    def old_signing_keys_file(self, server_name: str) -> Path:
+        """Where the public halves of a domain's former signing keys are listed."""
+        return self.server.keys_dir / f"{server_name}.old-keys"

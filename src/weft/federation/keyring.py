@@ -104,12 +104,14 @@ class Keyring:
         keys = await self._have(dict.fromkeys(wanted, at_ms), urgent=urgent)
         return self._look_up_in(keys, at_ms)
 
-    async def document(self, server_name: str, *, valid_at_ms: int) -> Document | None:
+    async def document(self, server_name: str, *, valid_at_ms: int, may_fetch: bool = True) -> Document | None:
         """Another server's own document of keys, if possible one that holds at that time; for a notary's answers."""
+        if not is_valid_server_name(server_name):
+            return None
         known = await self._database.get(key_store.document_of, server_name)
         if known is not None and known.valid_until_ms >= min(valid_at_ms, self._now_ms() + MAX_LIFETIME_MS):
             return known
-        if self._may_fetch(server_name, urgent=False):
+        if may_fetch and self._may_fetch(server_name, urgent=False):
             await self._fetch(server_name, valid_at_ms)
             known = await self._database.get(key_store.document_of, server_name)
         return known

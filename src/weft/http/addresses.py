@@ -52,11 +52,17 @@ _MAPPED: Final = IPv6Network("::/96")
 
 
 class AddressGuard:
-    """`allow` wins over `deny`, which replaces the default; both are lists of networks (`10.0.0.0/8`) or addresses."""
+    """Lists of networks (`10.0.0.0/8`) or addresses: `never` wins over `allow`, which wins over `deny`.
 
-    def __init__(self, *, allow: Iterable[str] = (), deny: Iterable[str] = NOT_PUBLIC) -> None:
-        self._allow = [ip_network(network) for network in allow]
-        self._deny = [ip_network(network) for network in deny]
+    `deny` replaces the default.
+    """
+
+    def __init__(
+        self, *, allow: Iterable[str] = (), deny: Iterable[str] = NOT_PUBLIC, never: Iterable[str] = ()
+    ) -> None:
+        self._allow = [ip_network(network, strict=False) for network in allow]
+        self._deny = [ip_network(network, strict=False) for network in deny]
+        self._never = [ip_network(network, strict=False) for network in never]
 
     def permits(self, address: str) -> bool:
         """False for what is denied, for an IPv6 address that leads to such an IPv4 one, and for what is no address."""
@@ -67,6 +73,8 @@ class AddressGuard:
         return all(self._permits_one(each) for each in _meanings(parsed))
 
     def _permits_one(self, address: Address) -> bool:
+        if any(address in network for network in self._never):
+            return False
         if any(address in network for network in self._allow):
             return True
         return not any(address in network for network in self._deny)

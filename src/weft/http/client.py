@@ -116,6 +116,7 @@ class HttpClient:
 
     * `guard`: which addresses may be talked to; the default keeps to the public internet.
     * `extra_cas`: PEM files of certificate authorities that are trusted besides the system's.
+    * `verify_certificates`: False has everybody believed to be who they say they are; for test networks.
     * `resolver`: how names are looked up, if not by the system.
     """
 
@@ -124,6 +125,7 @@ class HttpClient:
         *,
         guard: AddressGuard | None = None,
         extra_cas: Iterable[Path] = (),
+        verify_certificates: bool = True,
         resolver: AbstractResolver | None = None,
         user_agent: str = "Weft",
         max_connections: int = MAX_CONNECTIONS,
@@ -132,6 +134,9 @@ class HttpClient:
         self._tls = ssl.create_default_context()
         for file in extra_cas:
             self._tls.load_verify_locations(cafile=file)
+        if not verify_certificates:
+            self._tls.check_hostname = False
+            self._tls.verify_mode = ssl.CERT_NONE
         self._resolver = resolver
         self._user_agent = user_agent
         self._max_connections = max_connections

@@ -8,13 +8,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import uvloop
 
+from weft.federation.federation import Federation
+from weft.federation.own_keys import OwnKeys
+from weft.federation.transport import Transport
 from weft.graph.build import Identity
 from weft.http.addresses import ProxyTrust
 from weft.http.app import App
@@ -23,13 +26,13 @@ from weft.http.limits import Limiter, Rate
 from weft.http.metrics import Metrics
 from weft.http.serve import HttpServer, Listener, Tls
 from weft.modules.accounts import AccountsService
-from weft.modules.module import Module
+from weft.modules.module import Module, Task
 from weft.protocol.api.endpoint import Api
-from weft.protocol.signatures import SigningKey
 from weft.rooms.engine import Engine, Outside
 from weft.server import signing_keys
 from weft.server.background import Background
 from weft.server.config import database_url
+from weft.server.federating import build_federation
 from weft.server.modules import TABLES, assemble
 from weft.server.observability import configure_logging, metrics_route
 from weft.settings import Listener as ListenerSettings
@@ -39,6 +42,8 @@ from weft.storage.open import open_database
 
 #: What of the memory budget goes to the database's own page cache.
 _PAGE_CACHE_SHARE = 0.25
+#: What of a listener's resources an endpoint belongs to.
+_RESOURCES = {Api.CLIENT: "client", Api.FEDERATION: "federation"}
 #: How long requests under way may take to finish when the server stops.
 _GRACE_SECONDS = 5.0
 
@@ -49,67 +54,90 @@ class Server:
 
     settings: Settings
     engine: Engine
+    federation: Federation
     accounts: AccountsService
     background: Background
     metrics: Metrics
     modules: list[Module]
-    #: The Client-Server API, for whoever embeds the server or tests it.
+    #: What clients and other servers ask, for whoever embeds the server or tests it.
     app: App
     _app_of: Callable[[Sequence[Route[Any, Any]], ProxyTrust], App]
 
     async def start(self) -> None:
+        self.engine.log.on_entries(self.federation.destinations.apply)
         for module in self.modules:
             for applier in module.appliers:
                 self.engine.log.on_entries(applier)
         await self.engine.start(follower for module in self.modules for follower in module.followers)
+        await self.federation.start()
         for module in self.modules:
             for start in module.starts:
                 await start()
-        self.background.start(task for module in self.modules for task in module.tasks)
+        self.background.start([*self._own_tasks(), *(task for module in self.modules for task in module.tasks)])
 
     async def stop(self) -> None:
         self.engine.log.close()
         await self.background.stop()
+        await self.federation.close()
         await self.engine.stop()
+
+    @property
+    def routes(self) -> list[Route[Any, Any]]:
+        """Everything that is answered; to other servers only where federation is turned on."""
+        return _routes(self.modules, federates=self.federation.enabled)
+
+    def _own_tasks(self) -> list[Task]:
+        return [Task(name="forgotten servers", every_seconds=6 * 3600, run=self.federation.destinations.prune)]
 
     def app_for(self, listener: Listener) -> App:
         """The application that answers on a listener: just what its resources name."""
-        routes: list[Route[Any, Any]] = []
-        if "client" in listener.resources:
-            routes.extend(_routes(self.modules, Api.CLIENT))
+        routes = [route for route in self.routes if _RESOURCES[route.endpoint.api] in listener.resources]
         if "metrics" in listener.resources:
             routes.append(metrics_route(self.metrics, self.engine.budget))
         return self._app_of(routes, ProxyTrust(listener.trusted_proxies))
 
 
 async def build(
-    settings: Settings, *, keys: Mapping[str, SigningKey], outside: Outside | None = None, name: str | None = None
+    settings: Settings,
+    *,
+    keys: OwnKeys,
+    outside: Outside | None = None,
+    transport: Transport | None = None,
+    name: str | None = None,
 ) -> Server:
-    """Opens the database and makes a server of these settings. Raises `DatabaseError`."""
+    """Opens the database and makes a server of these settings. Raises `DatabaseError`.
+
+    `transport` carries requests to other servers in another way than HTTPS.
+    """
     outside = outside or Outside(now_ms=lambda: time.time_ns() // 1_000_000, random_bytes=os.urandom)
     database = await open_database(database_url(settings), TABLES, cache_bytes=int(settings.memory * _PAGE_CACHE_SHARE))
     identities = {
-        server_name: Identity(server_name, keys[server_name], lambda: outside.token(18))
+        server_name: Identity(server_name, keys.current[server_name], lambda: outside.token(18))
         for server_name in settings.server.names
     }
+    budget = Budget(int(settings.memory * (1 - _PAGE_CACHE_SHARE)))
+    federation = build_federation(
+        settings, database=database, own_keys=keys, outside=outside, budget=budget, transport=transport
+    )
     engine = Engine(
         database,
         identities=identities,
         outside=outside,
-        budget=Budget(int(settings.memory * (1 - _PAGE_CACHE_SHARE))),
+        budget=budget,
         name=name or f"{os.uname().nodename}-{os.getpid()}-{outside.token(6)}",
     )
     limiter = Limiter(
         {name: Rate(limit.per_second, limit.burst) for name, limit in settings.rate_limits.table().items()},
         enabled=settings.rate_limits.enabled,
     )
-    parts = assemble(engine, settings, limiter)
+    parts = assemble(engine, settings, limiter, federation)
     metrics = Metrics()
 
     def app_of(routes: Sequence[Route[Any, Any]], proxies: ProxyTrust) -> App:
         return App(
             routes,
             authenticator=parts.accounts.authenticator,
+            server_authenticator=federation.requests,
             limiter=limiter,
             before_handler=engine.log.catch_up if database.shared else None,
             seen=parts.accounts.authenticator.seen,
@@ -121,23 +149,28 @@ async def build(
     return Server(
         settings=settings,
         engine=engine,
+        federation=federation,
         accounts=parts.accounts,
         background=Background(database, engine.name, outside.now_ms),
         metrics=metrics,
         modules=parts.all,
-        app=app_of(_routes(parts.all, Api.CLIENT), ProxyTrust()),
+        app=app_of(_routes(parts.all, federates=federation.enabled), ProxyTrust()),
         _app_of=app_of,
     )
 
 
-def _routes(modules: Sequence[Module], api: Api) -> list[Route[Any, Any]]:
-    """What the modules answer of one API."""
-    return [route for module in modules for route in module.routes if route.endpoint.api is api]
+def _routes(modules: Sequence[Module], *, federates: bool) -> list[Route[Any, Any]]:
+    routes = [route for module in modules for route in module.routes]
+    return [route for route in routes if federates or route.endpoint.api is not Api.FEDERATION]
 
 
-def read_keys(settings: Settings) -> dict[str, SigningKey]:
-    """The signing keys of this server's domains."""
-    return {name: signing_keys.read(settings.signing_key_file(name)) for name in settings.server.names}
+def read_keys(settings: Settings) -> OwnKeys:
+    """The signing keys of this server's domains, former ones too. Raises `SettingsError`."""
+    names = settings.server.names
+    return OwnKeys(
+        {name: signing_keys.read(settings.signing_key_file(name)) for name in names},
+        {name: signing_keys.read_old(settings.old_signing_keys_file(name)) for name in names},
+    )
 
 
 def run(settings: Settings, *, ready: Callable[[Sequence[str]], None]) -> None:

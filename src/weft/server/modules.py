@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from weft.federation.federation import Federation
 from weft.http.limits import Limiter
 from weft.modules import (
     account_data,
@@ -31,6 +32,7 @@ from weft.modules import (
     room_events,
     room_summary,
     search,
+    server_keys,
     server_notices,
     spaces,
     sync,
@@ -49,6 +51,7 @@ from weft.storage.database import WriteTransaction
 
 #: The packages that own tables, in the order in which their migrations run.
 TABLES = (
+    "weft.federation",
     "weft.modules.account_data",
     "weft.modules.accounts",
     "weft.modules.admin",
@@ -79,7 +82,7 @@ class Modules:
     accounts: accounts.AccountsService
 
 
-def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
+def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: Federation) -> Modules:
     """Makes every module of the server."""
     # Who one is.
     devices_ = devices.DevicesService(engine.database, engine.outside.now_ms)
@@ -198,6 +201,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter) -> Modules:
         room_events.module(sending, room_state),
         room_summary.module(summaries),
         search.module(search_, search_index, enabled=settings.search.enabled),
+        server_keys.module(federation.own_keys, federation.keyring, engine.outside.now_ms),
         server_notices.module(notices),
         spaces.module(spaces.Hierarchy(engine, summaries)),
         typing.module(engine, typing_),

@@ -2,6 +2,7 @@
 
 from weft.testing.client import Answer, Client
 from weft.testing.clock import Clock
+from weft.testing.network import Faults, Network
 from weft.testing.server import TestServer, Twins
 
-__all__ = ["Answer", "Client", "Clock", "TestServer", "Twins"]
+__all__ = ["Answer", "Client", "Clock", "Faults", "Network", "TestServer", "Twins"]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import orjson
 
@@ -90,7 +90,7 @@ class Client:
         if self.token is not None:
             sent["authorization"] = f"Bearer {self.token}"
         sent.update(headers or {})
-        answer = await _call(self._app(), method, path, _query(query or {}), sent, content, self.address)
+        answer = await call_asgi(self._app(), method, path, _query(query or {}), sent, content, self.address)
         if self._watch is not None:
             self._watch(method, path, answer)
         return answer
@@ -146,9 +146,10 @@ def _query(values: dict[str, Any]) -> str:
     return urlencode(pairs)
 
 
-async def _call(
+async def call_asgi(
     app: Asgi, method: str, path: str, query: str, headers: dict[str, str], body: bytes, address: str
 ) -> Answer:
+    """One request to an ASGI application. `path` is percent-encoded; it may have a query of its own."""
     path, _, inline = path.partition("?")
     scope: Scope = {
         "type": "http",
@@ -156,7 +157,7 @@ async def _call(
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
-        "path": path,
+        "path": unquote(path),
         "raw_path": path.encode(),
         "query_string": "&".join(part for part in (inline, query) if part).encode(),
         "root_path": "",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from weft.federation.own_keys import OwnKeys
+from weft.federation.transport import Transport
 from weft.protocol.signatures import SigningKey
 from weft.rooms.engine import Outside
 from weft.server.assembly import Server, build
@@ -15,18 +17,24 @@ from weft.server.config import from_values
 from weft.settings import Settings
 from weft.testing.client import Asgi, Client, Watch
 from weft.testing.clock import Clock
+from weft.testing.network import Network
 
-#: Settings under which tests are quick: cheap hashes, no limits, everybody may register.
+#: Settings under which tests are quick: cheap hashes, no limits, everybody may register. The only other servers are
+#: those on the same `Network`.
 QUICK: Mapping[str, Any] = {
     "server": {"names": ["weft.test"]},
     "registration": {"mode": "open", "guests": True},
     "passwords": {"memory_cost": "64K", "time_cost": 1},
     "rate_limits": {"enabled": False},
+    "federation": {"enabled": True},
 }
 
 
 class TestServer:
-    """One server. `restart` closes it and opens its data again."""
+    """One server. `restart` closes it and opens its data again.
+
+    On a `network` it talks to the other servers there, by each of its names; `transport` is for another way to them.
+    """
 
     __test__ = False
 
@@ -38,7 +46,11 @@ class TestServer:
         clock: Clock | None = None,
         seed: int = 0,
         watch: Watch | None = None,
+        network: Network | None = None,
+        transport: Callable[[], Transport] | None = None,
     ) -> None:
+        self.network = network or Network()
+        self._transport = transport or self.network.transport
         self.settings: Settings = from_values(merged(QUICK, settings or {}), base=folder)
         self.clock = clock or Clock()
         self.random = random.Random(seed)
@@ -47,12 +59,18 @@ class TestServer:
         self._users = 0
 
     async def start(self) -> None:
-        keys = {name: key_of(name) for name in self.settings.server.names}
+        self._server = await self._started()
+        self.network.register(self.settings.server.names, self.app)
+
+    async def _started(self) -> Server:
+        keys = OwnKeys({name: key_of(name) for name in self.settings.server.names})
         outside = Outside(now_ms=self.clock, random_bytes=self.random.randbytes)
-        self._server = await build(self.settings, keys=keys, outside=outside)
-        await self._server.start()
+        server = await build(self.settings, keys=keys, outside=outside, transport=self._transport())
+        await server.start()
+        return server
 
     async def stop(self) -> None:
+        self.network.unregister(self.settings.server.names)
         if self._server is not None:
             await self._server.stop()
             self._server = None
@@ -117,10 +135,7 @@ class Twins(TestServer):
 
     async def start(self) -> None:
         await super().start()
-        keys = {name: key_of(name) for name in self.settings.server.names}
-        outside = Outside(now_ms=self.clock, random_bytes=self.random.randbytes)
-        self._twin = await build(self.settings, keys=keys, outside=outside)
-        await self._twin.start()
+        self._twin = await self._started()
 
     async def stop(self) -> None:
         if self._twin is not None:

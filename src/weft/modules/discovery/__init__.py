@@ -2,11 +2,13 @@
 
 https://spec.matrix.org/v1.19/client-server-api/#server-discovery
 https://spec.matrix.org/v1.19/client-server-api/#capabilities-negotiation
+https://spec.matrix.org/v1.19/server-server-api/#server-implementation
 """
 
 from __future__ import annotations
 
 from weft.modules.discovery.client_api import DiscoveryApi
+from weft.modules.discovery.federation_api import routes as federation_routes
 from weft.modules.module import Module
 from weft.settings import Settings
 
@@ -14,4 +16,4 @@ __all__ = ["module"]
 
 
 def module(settings: Settings) -> Module:
-    return Module(name="discovery", routes=DiscoveryApi(settings).routes())
+    return Module(name="discovery", routes=[*DiscoveryApi(settings).routes(), *federation_routes()])

@@ -105,6 +105,9 @@ def _accounts(settings: Settings) -> Iterator[Problem]:
 
 def _federation(settings: Settings) -> Iterator[Problem]:
     federation = settings.federation
+    for name in federation.notaries:
+        if not is_valid_server_name(name):
+            yield ("federation", "notaries"), f'"{name}" is not a server name'
     yield from _networks(("federation", "allowed_addresses"), federation.allowed_addresses)
     yield from _networks(("federation", "denied_addresses"), federation.denied_addresses)
     for number, file in enumerate(federation.extra_ca_files):

@@ -1,0 +1,131 @@
+"""Starts servers that can reach each other, in one of two ways."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from tests.http.certificates import make_certificate
+from tests.watching import validated
+from weft.federation.discovery import Discovery
+from weft.federation.https_transport import HttpsTransport
+from weft.federation.srv import SrvRecord
+from weft.federation.transport import OutgoingRequest
+from weft.http.addresses import AddressGuard
+from weft.http.client import HttpClient
+from weft.http.serve import HttpServer, Listener, Tls
+from weft.testing import Answer, Clock, Network, TestServer
+
+NAMES: Final = ("one.test", "two.test", "three.test", "four.test", "five.test")
+
+
+class Kit:
+    """Servers with one clock. Every answer that a client gets is checked against the specification."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = Clock()
+        self.network = Network()
+        self.servers: list[TestServer] = []
+
+    async def __call__(self, count: int, **settings: Any) -> list[TestServer]:
+        """Starts that many more; `settings` are theirs."""
+        return [await self.start(NAMES[len(self.servers)], settings) for _ in range(count)]
+
+    async def start(self, name: str, settings: dict[str, Any]) -> TestServer:
+        folder = self.folder / name
+        folder.mkdir()
+        server = self.make(folder, {"server": {"names": [name]}, **settings}, seed=len(self.servers))
+        self.servers.append(server)
+        await server.start()
+        return server
+
+    def make(self, folder: Path, settings: dict[str, Any], seed: int) -> TestServer:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        await self.network.settle()
+        for server in self.servers:
+            await server.stop()
+
+
+class MemoryKit(Kit):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.network.on_answer.append(_validated)
+
+    def make(self, folder: Path, settings: dict[str, Any], seed: int) -> TestServer:
+        return TestServer(folder, settings=settings, clock=self.clock, seed=seed, watch=validated, network=self.network)
+
+
+class HttpsKit(Kit):
+    """Each server has a TLS listener of its own; SRV records and addresses are a table."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._tls = Tls(*make_certificate(folder / "certificate", *NAMES))
+        self._listeners: list[HttpServer] = []
+        self._ports: dict[str, int] = {}
+
+    async def start(self, name: str, settings: dict[str, Any]) -> TestServer:
+        server = await super().start(name, settings)
+        listener = HttpServer(
+            [Listener("127.0.0.1", 0, frozenset({"federation"}), self._tls)], server.server.app_for, grace=1
+        )
+        await listener.start()
+        self._listeners.append(listener)
+        ((_, _, self._ports[name]),) = listener.addresses()
+        return server
+
+    def make(self, folder: Path, settings: dict[str, Any], seed: int) -> TestServer:
+        return TestServer(
+            folder, settings=settings, clock=self.clock, seed=seed, watch=validated, transport=self.transport
+        )
+
+    def transport(self) -> HttpsTransport:
+        client = HttpClient(
+            guard=AddressGuard(allow=["127.0.0.0/8"]), extra_cas=[self._tls.certificate], resolver=_Loopback()
+        )
+        return HttpsTransport(Discovery(self, self, pick=lambda below: 0), client)
+
+    async def server(self, host: str) -> str | None:
+        """Nobody stands in for another."""
+        return None
+
+    async def records(self, name: str) -> Sequence[SrvRecord]:
+        host = name.partition("_tcp.")[2]
+        return [SrvRecord(0, 0, self._ports[host], host)] if host in self._ports else []
+
+    async def close(self) -> None:
+        for listener in self._listeners:
+            await listener.stop()
+        await super().close()
+
+
+class _Loopback(AbstractResolver):
+    """Every name is this machine."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host,
+                host="127.0.0.1",
+                port=port,
+                family=socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+        ]
+
+    async def close(self) -> None:
+        pass
+
+
+def _validated(request: OutgoingRequest, answer: Answer) -> None:
+    validated(request.method, request.uri, answer)
