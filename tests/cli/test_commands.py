@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -145,6 +146,49 @@ def test_a_key_is_never_overwritten_and_a_broken_one_is_refused(tmp_path: Path) 
         file.write_text(text, encoding="utf-8")
         with pytest.raises(SettingsError, match="holds no signing key"):
             signing_keys.read(file)
+
+
+# keys
+
+
+def test_a_rotated_key_is_listed_and_a_new_one_signs(data: Path) -> None:
+    settings = load(data / "weft.toml")
+    file, old_file = settings.signing_key_file("localhost"), settings.old_signing_keys_file("localhost")
+    before = [signing_keys.read(file)]
+    for number in (1, 2):
+        result = run("keys", "rotate", "--data", data)
+        assert result.exit_code == 0
+        now = signing_keys.read(file)
+        assert f"localhost signs with {now.key_id} from now on; {before[-1].key_id} has ended." in result.stdout
+        old = signing_keys.read_old(old_file)
+        assert [one.key for one in old] == [one.verify_key for one in before]
+        assert all(abs(one.expired_ms / 1000 - time.time()) < 60 for one in old)
+        assert len({now.key_id, *(one.key_id for one in before)}) == number + 1
+        before.append(now)
+    assert before[0].to_base64() not in old_file.read_text()
+    for one in (file, old_file):
+        assert stat.S_IMODE(one.stat().st_mode) == 0o600
+    assert sorted(one.name for one in file.parent.iterdir()) == ["localhost.key", "localhost.old-keys"]
+    assert f"and before that as {before[0].key_id}, {before[1].key_id}." in run("doctor", "--data", data).stdout
+
+
+def test_whose_key_is_rotated_must_be_clear(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    run("init", "--data", data, "--server-name", "one.test", "--server-name", "two.test")
+    settings = data / "weft.toml"
+    settings.write_text(settings.read_text().replace("# port = 8008", f"port = {free_port()}"))
+    assert refused("keys", "rotate", "--data", data).endswith("name one of one.test, two.test with --domain")
+    assert "not a domain of this server" in refused("keys", "rotate", "--data", data, "--domain", "three.test")
+    assert run("keys", "rotate", "--data", data, "--domain", "two.test").exit_code == 0
+    assert not (data / "keys" / "one.test.old-keys").exists()
+
+
+@pytest.mark.parametrize("text", ["ed25519 a\n", "ed25519 a b c\n", "rsa a AAAA 5\n", "\xff"])
+def test_a_broken_list_of_former_keys_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "old-keys"
+    file.write_text(text, encoding="latin-1")
+    with pytest.raises(SettingsError, match="no list of former keys"):
+        signing_keys.read_old(file)
 
 
 # serve
@@ -392,6 +436,12 @@ def test_doctor_tries_certificates(data: Path, server: FakeServer) -> None:
     result = run("doctor", "--data", data, "--set", listener)
     assert result.exit_code == 1
     assert "FAIL  TLS: the certificate and key of listeners.0 don't work" in result.stdout
+
+
+def test_the_key_of_a_running_server_is_not_rotated(
+    data: Path, server: FakeServer, registration: type[RegistrationHandler]
+) -> None:
+    assert "stop it first" in refused("keys", "rotate", "--data", data)
 
 
 def test_doctor_with_broken_settings_says_so(data: Path, server: FakeServer) -> None:

@@ -207,3 +207,23 @@ def test_the_last_of_duplicate_keys_counts() -> None:
 
 def test_fragments_are_spliced() -> None:
     assert canonical_json.encode_checked({"b": orjson.Fragment(b'{"x":1}'), "a": 1}) == b'{"a":1,"b":{"x":1}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ('{"b": 1, "a": "\\u00e9"}', '{"a":"é","b":1}'),
+        ('{"b": 12345678901234567890123, "a": 1.50}', '{"a":1.5,"b":12345678901234567890123}'),
+        ('[1e2, -0, "\\/"]', '[100,0,"/"]'),
+        ('{"a":1,"a":2}', '{"a":2}'),
+    ],
+)
+def test_a_text_is_made_canonical_in_one_go(text: str, canonical: str) -> None:
+    assert canonical_json.canonical_lax(text) == canonical.encode()
+    assert canonical_json.encode_lax(canonical_json.decode_lax(text)) == canonical.encode()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1e999]", '"\\ud800"', "[" * 300 + "]" * 300])
+def test_a_text_without_a_canonical_form(text: str) -> None:
+    with pytest.raises((NotJson, BadJson)):
+        canonical_json.canonical_lax(text)

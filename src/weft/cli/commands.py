@@ -8,6 +8,7 @@ from weft import __version__
 from weft.cli.config import config
 from weft.cli.doctor import doctor
 from weft.cli.init import init
+from weft.cli.keys import keys
 from weft.cli.options import Commands
 from weft.cli.serve import serve
 from weft.cli.users import user
@@ -28,5 +29,5 @@ def version() -> None:
     click.echo(f"weft {__version__}")
 
 
-for command in (init, serve, user, doctor, config):
+for command in (init, serve, user, keys, doctor, config):
     weft.add_command(command)

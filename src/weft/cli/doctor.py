@@ -84,10 +84,12 @@ def _keys(settings: Settings) -> Iterator[Finding]:
     for name in settings.server.names:
         try:
             key = signing_keys.read(settings.signing_key_file(name))
+            former = signing_keys.read_old(settings.old_signing_keys_file(name))
         except SettingsError as error:
             yield Finding(Verdict.BAD, f"Signing key: {error}.")
         else:
-            yield Finding(Verdict.GOOD, f"Signing key: {name} signs as {key.key_id}.")
+            before = f", and before that as {', '.join(one.key.key_id for one in former)}" if former else ""
+            yield Finding(Verdict.GOOD, f"Signing key: {name} signs as {key.key_id}{before}.")
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:
