@@ -107,7 +107,7 @@ async def test_who_may(start_server: Start) -> None:
     absent = path("@absent:weft.test", "displayname")
     (await admin.put(absent, {"displayname": "x"})).refused(404, "M_NOT_FOUND")
     (await alice.get(path("@absent:weft.test"))).refused(404, "M_NOT_FOUND")
-    (await alice.get(path("@alice:elsewhere.test"))).refused(404, "M_NOT_FOUND")
+    (await alice.get(path("@alice:elsewhere.test"))).refused(504, "M_UNKNOWN")
 
 
 async def test_guests_have_a_name_alone(server: TestServer) -> None:

@@ -58,7 +58,7 @@ class Peers:
         self._destinations = destinations
         self._own_keys = own_keys
         self._now_ms = now_ms
-        self._enabled = enabled
+        self.enabled = enabled
         self._encoders: dict[str, RequestEncoder[Any]] = {}
         self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
         #: The free places of each server that is being asked something, and how many want one.
@@ -82,7 +82,7 @@ class Peers:
         `even_if_backed_off`: tries also while the server is left alone. `remember_failure` False: a failure is no
         reason to leave it alone, because a stranger chose the name. Raises what the module's docstring lists.
         """
-        if not self._enabled:
+        if not self.enabled:
             raise Unreachable("federation is turned off")
         if destination in self._own_keys:
             raise Unreachable(f"{destination} is this server itself")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from weft.federation.asking import Asking
 from weft.federation.federation import Federation
 from weft.http.limits import Limiter
 from weft.modules import (
@@ -103,6 +104,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     sight = events.Sight(engine)
     forms = events.EventForms(engine, aggregations, erased=accounts_.erased)
     access = RoomAccess(engine.rooms)
+    asking = Asking(federation.peers, origin=federation.own_keys.server_names[0])
     server_sight = events.ServerSight(engine, erased=accounts_.erased)
 
     # What one is called.
@@ -126,7 +128,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     on_replaced = _carrying_over(account_data_, push_rules_)
 
     # Rooms.
-    directory_ = directory.Directory(engine, settings.rooms)
+    directory_ = directory.Directory(engine, settings.rooms, directory.RemoteDirectories(asking))
     viewing = membership.Viewing(engine, user_rooms, sight)
     stripped_states = membership.StrippedStates(engine)
     members = membership.Members(engine, viewing, user_rooms, forms)
@@ -154,7 +156,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         engine, memberships, directory_, default_version=settings.rooms.default_version, limit=_limit_of(limiter)
     )
     upgrade = room_creation.RoomUpgrade(engine, creation, memberships, directory_, on_replaced=on_replaced)
-    summaries = room_summary.RoomSummaries(engine, directory_, access)
+    summaries = room_summary.RoomSummaries(engine, directory_, access, room_summary.RemoteRooms(engine, asking))
 
     async def exists(user_id: str) -> bool:
         account = await accounts_.find(user_id)
@@ -192,7 +194,9 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         mutual_rooms.module(user_rooms),
         openid.module(openid.OpenIdService(engine, accounts_)),
         presence.module(engine, presence_),
-        profile.module(profiles, propagation, shows_profiles=settings.federation.profiles),
+        profile.module(
+            profiles, profile.RemoteProfiles(engine, asking), propagation, shows_profiles=settings.federation.profiles
+        ),
         push_rules.module(engine, push_rules_),
         receipts.module(engine, receipts_),
         relations.module(relations.Relations(engine, history_, sight=sight, forms=forms)),

@@ -8,7 +8,8 @@ from weft.http.call import Call, Route, route
 from weft.modules.directory.service import Directory
 from weft.protocol.api.client import directory as api
 from weft.protocol.api.endpoint import Empty
-from weft.protocol.errors import NotFound
+from weft.protocol.errors import InvalidParam
+from weft.protocol.identifiers import is_valid_room_alias
 
 
 class DirectoryApi:
@@ -28,9 +29,8 @@ class DirectoryApi:
         ]
 
     async def get_room_id_by_alias(self, call: Call[api.GetRoomIdByAliasRequest]) -> api.GetRoomIdByAliasResponse:
-        found = await self._directory.alias(call.args.room_alias)
-        servers = await self._directory.servers_of(found.room_id)
-        return api.GetRoomIdByAliasResponse(room_id=found.room_id, servers=servers)
+        room_id, servers = await self._directory.locate(_alias(call.args.room_alias))
+        return api.GetRoomIdByAliasResponse(room_id=room_id, servers=servers)
 
     async def set_room_alias(self, call: Call[api.SetRoomAliasRequest]) -> Empty:
         await self._directory.add_alias(call.requester, call.args.room_alias, call.args.room_id)
@@ -56,13 +56,14 @@ class DirectoryApi:
 
     async def get_public_rooms(self, call: Call[api.GetPublicRoomsRequest]) -> api.PublicRoomsResponse:
         args = call.args
-        self._check_server(args.server)
-        return await self._directory.page(api.PublicRoomsAsked(limit=args.limit, since=args.since))
+        return await self._directory.page_of(args.server, api.PublicRoomsAsked(limit=args.limit, since=args.since))
 
     async def query_public_rooms(self, call: Call[api.QueryPublicRoomsRequest]) -> api.PublicRoomsResponse:
-        self._check_server(call.args.server)
-        return await self._directory.page(call.args)
+        return await self._directory.page_of(call.args.server, call.args)
 
-    def _check_server(self, server: str | None) -> None:
-        if server is not None and not self._directory.is_ours(server):
-            raise NotFound("The directory of that server can't be reached from here.")
+
+def _alias(alias: str) -> str:
+    """Raises `InvalidParam` for what is no room alias."""
+    if not is_valid_room_alias(alias):
+        raise InvalidParam("This is not a room alias.")
+    return alias

@@ -8,15 +8,17 @@ https://spec.matrix.org/v1.19/client-server-api/#published-room-directory
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from weft.graph.build import Draft
 from weft.http.call import Requester
 from weft.modules.directory import store
+from weft.modules.directory.remote import Located, RemoteDirectories
 from weft.protocol.api.client.directory import PublicRoomsAsked, PublicRoomsResponse
-from weft.protocol.errors import AuthRuleViolation, Forbidden, InvalidParam, MatrixError, NotFound
+from weft.protocol.errors import AuthRuleViolation, Forbidden, InvalidParam, MatrixError, NotFound, WeftError
 from weft.protocol.identifiers import domain_of, is_valid_room_alias, is_valid_room_id
 from weft.protocol.power_levels import PowerLevels
 from weft.protocol.visibility import history_visibility
@@ -32,24 +34,45 @@ _MOST: Final = 500
 #: How many rooms are brought up to date in one go.
 _BATCH: Final = 200
 _MOST_ALIASES: Final = 1000
+#: How many aliases of other servers are looked up for one event.
+_MOST_ASKED: Final = 10
 
 
 class Directory:
     """Answers what aliases point to and which rooms are published, and changes both."""
 
-    def __init__(self, engine: Engine, settings: RoomSettings) -> None:
+    def __init__(self, engine: Engine, settings: RoomSettings, remote: RemoteDirectories) -> None:
         self._engine = engine
         self._settings = settings
+        self._remote = remote
 
     # -- aliases
 
     async def resolve(self, room_id_or_alias: str) -> str:
-        """The room id that is meant. Raises `InvalidParam` for what is neither, `NotFound` for an unknown alias."""
+        """The room id that is meant. Raises `InvalidParam` for what is neither, `NotFound` for an unknown alias.
+
+        Another server's alias is asked for there.
+        """
         if room_id_or_alias.startswith("#"):
+            if self._is_remote(room_id_or_alias):
+                return (await self._remote.alias(room_id_or_alias)).room_id
             return (await self.alias(room_id_or_alias)).room_id
         if not is_valid_room_id(room_id_or_alias):
             raise InvalidParam("This is neither a room id nor a room alias.")
         return room_id_or_alias
+
+    async def locate(self, room_id_or_alias: str) -> Located:
+        """As `resolve`, with the servers that are in the room as far as is known; of most rooms' ids none are."""
+        if self._is_remote(room_id_or_alias):
+            room_id, named = await self._remote.alias(room_id_or_alias)
+        else:
+            room_id, named = await self.resolve(room_id_or_alias), []
+        known = await self._engine.rooms.find(room_id)
+        ours = await self.servers_of(room_id) if known is not None else []
+        return Located(room_id, list(dict.fromkeys([*named, *ours])))
+
+    def _is_remote(self, alias: str) -> bool:
+        return is_valid_room_alias(alias) and not self._engine.is_local_domain(domain_of(alias))
 
     async def alias(self, alias: str) -> store.AliasRow:
         """What an alias points to. Raises `InvalidParam` or `NotFound`."""
@@ -140,10 +163,22 @@ class Directory:
             raise InvalidParam("An alias in the event is not a room alias.")
         if not added:
             return
-        targets = await self._engine.database.get(store.targets, added)
+        targets = await self._targets(added)
         for alias in added:
             if room_id is None or targets.get(alias) != room_id:
                 raise MatrixError(f"The alias {alias} does not point to this room.", errcode="M_BAD_ALIAS")
+
+    async def _targets(self, aliases: Sequence[str]) -> Mapping[str, str]:
+        """The rooms that some aliases lead to, as far as can be found out; of other servers' a few are asked for."""
+        remote = [alias for alias in aliases if self._is_remote(alias)][:_MOST_ASKED]
+        found = await asyncio.gather(*map(self._remote.alias, remote), return_exceptions=True)
+        targets = {
+            alias: one.room_id for alias, one in zip(remote, found, strict=True) if not isinstance(one, BaseException)
+        }
+        for one in found:
+            if isinstance(one, BaseException) and not isinstance(one, WeftError):
+                raise one
+        return {**await self._engine.database.get(store.targets, aliases), **targets}
 
     async def _drop_canonical(self, user_id: str, room_id: str, alias: str) -> None:
         room = await self._engine.rooms.get(room_id)
@@ -196,6 +231,12 @@ class Directory:
             await self._engine.database.write(store.publish, room.number)
         else:
             await self._engine.database.write(store.unpublish, room.number)
+
+    async def page_of(self, server: str | None, asked: PublicRoomsAsked) -> PublicRoomsResponse:
+        """A page of a server's directory, ours if it is None."""
+        if server is None or self.is_ours(server):
+            return await self.page(asked)
+        return await self._remote.page(server, asked)
 
     async def page(self, asked: PublicRoomsAsked, *, federated: bool = False) -> PublicRoomsResponse:
         """A page of the directory, the largest rooms first. Raises `InvalidParam` for a token that is not ours.

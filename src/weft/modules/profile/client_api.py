@@ -1,4 +1,4 @@
-"""The endpoints of profiles. Anybody may read the profile of a local user."""
+"""The endpoints of profiles. Anybody may read a profile; one of another server's user is asked for there."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ import orjson
 from weft.http.call import Call, Route, route
 from weft.modules.profile.fields import Fields
 from weft.modules.profile.propagation import Propagation
-from weft.modules.profile.service import Profiles
+from weft.modules.profile.remote import RemoteProfiles
+from weft.modules.profile.service import Profiles, field_of
 from weft.protocol.api.client import profile as api
 from weft.protocol.api.endpoint import Empty, Raw
 from weft.protocol.errors import Forbidden, MatrixError, MissingParam
 
 
 class ClientApi:
-    def __init__(self, profiles: Profiles, propagation: Propagation) -> None:
+    def __init__(self, profiles: Profiles, remote: RemoteProfiles, propagation: Propagation) -> None:
         self._profiles = profiles
+        self._remote = remote
         self._propagation = propagation
 
     def routes(self) -> list[Route[Any, Any]]:
@@ -30,12 +32,15 @@ class ClientApi:
         ]
 
     async def get(self, call: Call[api.GetUserProfileRequest]) -> Raw:
-        return Raw(body=await self._profiles.json(call.args.user_id))
+        return Raw(body=await self._json(call.args.user_id))
 
     async def get_field(self, call: Call[api.ProfileFieldRequest]) -> Raw:
         key = call.args.key_name
-        value = await self._profiles.field(call.args.user_id, key)
+        value = field_of(await self._json(call.args.user_id), key)
         return Raw(body=b"{%s:%s}" % (orjson.dumps(key), value))
+
+    async def _json(self, user_id: str) -> bytes:
+        return await (self._profiles if self._profiles.is_local(user_id) else self._remote).json(user_id)
 
     async def set_field(self, call: Call[api.SetProfileFieldRequest]) -> Empty:
         user_id, key = call.args.user_id, call.args.key_name

@@ -53,10 +53,11 @@ class Profiles:
 
     async def field(self, user_id: str, key: str) -> bytes:
         """One field's value as JSON. Raises `NotFound`."""
-        value = fields.read(await self.json(user_id)).get(key)
-        if value is None:
-            raise NotFound("The profile has no such field.")
-        return bytes(value)
+        return field_of(await self.json(user_id), key)
+
+    def is_local(self, user_id: str) -> bool:
+        """Whether the profile is kept here."""
+        return self._engine.is_local(user_id)
 
     async def set_field(self, user_id: str, key: str, value: bytes) -> bool:
         """Sets a field to a JSON value. Whether it shows in rooms, and was another."""
@@ -108,3 +109,11 @@ class Profiles:
     async def _load(self, user_id: str) -> Profile:
         json = await self._engine.database.get(store.find, user_id)
         return Profile(json, fields.in_rooms(json) if json is not None else _NOTHING)
+
+
+def field_of(json: bytes, key: str) -> bytes:
+    """One field's value as JSON, of a whole profile. Raises `NotFound`."""
+    value = fields.read(json).get(key)
+    if value is None:
+        raise NotFound("The profile has no such field.")
+    return bytes(value)

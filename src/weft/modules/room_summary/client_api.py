@@ -18,4 +18,4 @@ class RoomSummaryApi:
 
     async def get_room_summary(self, call: Call[api.GetRoomSummaryRequest]) -> api.GetRoomSummaryResponse:
         user_id = call.maybe_requester.user_id if call.maybe_requester is not None else None
-        return await self._summaries.for_user(call.args.room_id_or_alias, user_id)
+        return await self._summaries.for_user(call.args.room_id_or_alias, user_id, call.args.via)

@@ -5,7 +5,7 @@ https://spec.matrix.org/v1.19/client-server-api/#room-summaries
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from weft.modules.directory import SUMMARY_KEYS, Directory, summary_of
 from weft.modules.directory.summary import allowed_rooms
 from weft.modules.membership.joining import may_join_by_membership
+from weft.modules.room_summary.remote import RemoteRooms
 from weft.protocol.api.client.room_summary import GetRoomSummaryResponse, RoomSummary
 from weft.protocol.api.types import Membership
 from weft.protocol.errors import NotFound
@@ -30,31 +31,59 @@ _MOST_ALLOWED: Final = 100
 
 
 class RoomSummaries:
-    """Summaries of the rooms that this server knows."""
+    """Summaries of rooms: from their state where somebody of this server is in them, else from what others tell."""
 
-    def __init__(self, engine: Engine, directory: Directory, access: RoomAccess) -> None:
+    def __init__(self, engine: Engine, directory: Directory, access: RoomAccess, remote: RemoteRooms) -> None:
         self._engine = engine
         self._access = access
+        self.remote = remote
         self._directory = directory
 
-    async def for_user(self, room_id_or_alias: str, user_id: str | None) -> GetRoomSummaryResponse:
-        """The summary for a user, or for somebody unknown.
+    async def for_user(
+        self, room_id_or_alias: str, user_id: str | None, via: Sequence[str] = ()
+    ) -> GetRoomSummaryResponse:
+        """The summary for a user, or for somebody unknown. `via` are servers that may know the room.
 
         Raises `NotFound` alike for a room that they may not know of and for one that does not exist.
         """
-        room_id = await self._directory.resolve(room_id_or_alias)
+        room_id, servers = await self._directory.locate(room_id_or_alias)
         room = await self._engine.rooms.find(room_id)
-        if room is None:
-            raise _not_found()
-        summary = await self.seen_by(room, user_id)
+        summary: RoomSummary | None = None
+        if room is None or not room.joined_local:
+            summary = await self._told(room_id, [*via, *servers, domain_of(room_id)], user_id)
+        if summary is None and room is not None:
+            summary = await self.seen_by(room, user_id)
         if summary is None:
             raise _not_found()
+        membership = room.membership(user_id) if room is not None and user_id is not None else None
         return GetRoomSummaryResponse(
-            **msgspec.structs.asdict(summary),
-            membership=None if user_id is None else msgspec.convert(room.membership(user_id) or "leave", Membership),
+            **{key: getattr(summary, key) for key in RoomSummary.__struct_fields__},
+            membership=None if user_id is None else msgspec.convert(membership or "leave", Membership),
             unstable_encryption=summary.encryption,
             unstable_room_version=summary.room_version,
         )
+
+    async def _told(self, room_id: str, via: Sequence[str], user_id: str | None) -> RoomSummary | None:
+        told = await self.remote.room(room_id, via)
+        return told.room if told is not None and await self.may_see_told(told.room, user_id) else None
+
+    async def may_see_told(self, summary: RoomSummary, user_id: str | None) -> bool:
+        """Whether somebody may know of a room, by what another server tells of it.
+
+        That server answers for all of our users at once; which of them may know of the room is for us to say.
+        """
+        if summary.world_readable or (summary.join_rule or "public") in _OPEN:
+            return True
+        if user_id is None:
+            return False
+        room = await self._engine.rooms.find(summary.room_id)
+        if room is not None and room.membership(user_id) in _CONNECTED:
+            return True
+        for room_id in (summary.allowed_room_ids or [])[:_MOST_ALLOWED]:
+            allowed = await self._engine.rooms.find(room_id)
+            if allowed is not None and allowed.membership(user_id) == "join":
+                return True
+        return False
 
     async def seen_by(self, room: Room, user_id: str | None) -> RoomSummary | None:
         """The summary of a room that somebody may know of; None of any other."""

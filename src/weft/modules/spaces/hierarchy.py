@@ -1,36 +1,59 @@
 """A space and the rooms in it, depth first, as far as somebody may know of them.
 
-A room that is reached twice is told once, so circles end. Children that this server does not know are left out.
+A room that is reached twice is told once, so circles end. Of rooms that nobody of this server is in, the servers that
+the space names are asked (`via`): a few at a time, so many in one walk, and not for long. What none of them tells of is
+left out.
 
 https://spec.matrix.org/v1.19/client-server-api/#discovering-rooms-within-spaces
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from weft.modules.room_summary import RoomSummaries
-from weft.modules.spaces import store
+from weft.modules.room_summary import RemoteRooms, RoomSummaries, Told
+from weft.modules.spaces import children, store
+from weft.modules.spaces.children import Child
 from weft.protocol.api.client.room_summary import RoomSummary, SpaceHierarchyRoomsChunk
-from weft.protocol.client_event import dumps, stripped
 from weft.protocol.errors import Forbidden, NotFound
-from weft.protocol.event import Event
-from weft.protocol.identifiers import is_valid_room_id
+from weft.protocol.identifiers import domain_of
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
 
 #: How deep, and over how many rooms, one walk goes.
 MAX_DEPTH: Final = 20
 MAX_ROOMS: Final = 1_000
-
 #: Of how many of a space's rooms another server is told more than their ids.
 _MAX_TOLD: Final = 300
+#: How many rooms other servers are asked about in one walk, how many at a time, and for how many seconds in all.
+_MAX_ASKED: Final = 50
+_ASKED_AT_ONCE: Final = 8
+_PATIENCE: Final = 20.0
 
 _SPACE: Final = "m.space"
-_MAX_ORDER: Final = 50
+
+
+class _Stop(NamedTuple):
+    """A room on the way, and what is known of it from where the walk came."""
+
+    room_id: str
+    depth: int
+    via: tuple[str, ...]
+    #: What the server that told of the space tells of the room, and whether it says that nobody of ours may see it.
+    told: RoomSummary | None = None
+    is_closed: bool = False
+
+
+class _Seen(NamedTuple):
+    """A room that the user may know of; `told` where another server tells of it."""
+
+    summary: RoomSummary
+    children: list[Child]
+    told: Told | None = None
 
 
 class Hierarchy:
@@ -48,26 +71,31 @@ class Hierarchy:
         found: list[SpaceHierarchyRoomsChunk] = []
         met: set[str] = set()
         told = 0
-        ahead = [(room_id, 0)]
-        while ahead and len(met) < MAX_ROOMS:
-            next_id, depth = ahead.pop()
-            if next_id in met:
-                continue
-            met.add(next_id)
-            seen = await self._seen(next_id, user_id)
-            if seen is None:
-                if depth == 0:
-                    raise Forbidden("You may not look into this room, or it does not exist.")
-                continue
-            room, summary = seen
-            if len(found) == limit:
-                return found, True
-            children = await self._children(room, suggested_only) if summary.room_type == _SPACE else []
-            told += 1
-            if told > skipped:
-                found.append(_chunk(summary, children))
-            if depth < max_depth:
-                ahead.extend((child.state_key or "", depth + 1) for child in reversed(children))
+        ahead = [_Stop(room_id, 0, (domain_of(room_id),))]
+        others = _Others(self._summaries.remote)
+        try:
+            while ahead and len(met) < MAX_ROOMS:
+                stop = ahead.pop()
+                if stop.room_id in met:
+                    continue
+                met.add(stop.room_id)
+                seen = await self._seen(stop, user_id, others)
+                if seen is None:
+                    if stop.depth == 0:
+                        raise Forbidden("You may not look into this room, or it does not exist.")
+                    continue
+                if len(found) == limit:
+                    return found, True
+                listed = [child for child in seen.children if child.suggested or not suggested_only]
+                told += 1
+                if told > skipped:
+                    found.append(_chunk(seen.summary, listed))
+                if stop.depth < max_depth:
+                    following = [_stop(child, stop.depth + 1, seen.told) for child in listed]
+                    ahead.extend(reversed(following))
+                    others.look_ahead(self._ask_ahead(one, others) for one in following[:_ASKED_AT_ONCE])
+        finally:
+            others.end()
         return found, False
 
     async def seen_by_server(
@@ -82,57 +110,102 @@ class Hierarchy:
         summary = await self._summaries.seen_by_server(room, origin) if room is not None else None
         if room is None or summary is None:
             raise NotFound("There is no such room, or your server may not know of it.")
-        children = await self._children(room, suggested_only) if summary.room_type == _SPACE else []
+        below = await self._children(room) if summary.room_type == _SPACE else []
+        listed = [child for child in below if child.suggested or not suggested_only]
         seen: list[RoomSummary] = []
         closed: list[str] = []
-        for child_id in dict.fromkeys(child.state_key or "" for child in children[:_MAX_TOLD]):
-            child = await self._engine.rooms.find(child_id)
-            if child is None:
+        for child_id in dict.fromkeys(child.room_id for child in listed[:_MAX_TOLD]):
+            known = await self._engine.rooms.find(child_id)
+            if known is None:
                 continue
-            told = await self._summaries.seen_by_server(child, origin)
+            told = await self._summaries.seen_by_server(known, origin)
             if told is None:
                 closed.append(child_id)
             else:
                 seen.append(told)
-        return _chunk(summary, children), seen, closed
+        return _chunk(summary, listed), seen, closed
 
-    async def _seen(self, room_id: str, user_id: str) -> tuple[Room, RoomSummary] | None:
-        """A room that the user may know of, with its summary."""
-        room = await self._engine.rooms.find(room_id)
-        if room is None or room.membership(user_id) == "ban":
+    async def _seen(self, stop: _Stop, user_id: str, others: _Others) -> _Seen | None:
+        """A room that the user may know of."""
+        room = await self._engine.rooms.find(stop.room_id)
+        if room is not None and room.membership(user_id) == "ban":
+            return None
+        if room is None or not room.joined_local:
+            told = await self._told(stop, others)
+            if told is not None and await self._summaries.may_see_told(told.summary, user_id):
+                return told
+        if room is None:
             return None
         summary = await self._summaries.seen_by(room, user_id)
-        return None if summary is None else (room, summary)
+        if summary is None:
+            return None
+        return _Seen(summary, await self._children(room) if summary.room_type == _SPACE else [])
 
-    async def _children(self, room: Room, suggested_only: bool) -> Sequence[Event]:
+    async def _told(self, stop: _Stop, others: _Others) -> _Seen | None:
+        if stop.is_closed:
+            return None
+        if stop.told is not None and stop.told.room_type != _SPACE:
+            return _Seen(stop.told, [])
+        told = await others.ask(stop.room_id, stop.via)
+        if told is None:
+            return None
+        is_space = told.room.room_type == _SPACE
+        return _Seen(told.room, children.of_stripped(told.room.children_state) if is_space else [], told)
+
+    async def _ask_ahead(self, stop: _Stop, others: _Others) -> None:
+        """Has at hand what will be needed soon, so that slow servers are waited for together."""
+        room = await self._engine.rooms.find(stop.room_id)
+        if room is None or not room.joined_local:
+            await self._told(stop, others)
+
+    async def _children(self, room: Room) -> list[Child]:
         ids = await self._engine.database.get(store.children_of, room.number)
-        events = [stored.event for stored in (await self._engine.rooms.events(ids)).values()]
-        return sorted((one for one in events if _is_child(one, suggested_only)), key=_order)
+        return children.of_events([stored.event for stored in (await self._engine.rooms.events(ids)).values()])
 
 
-def _is_child(event: Event, suggested_only: bool) -> bool:
-    """Without `via` a room is no child any more; people write what they like into the rest."""
-    via = event.content.get("via")
-    is_listed = isinstance(via, list) and bool(via) and all(isinstance(server, str) for server in via)
-    is_chosen = not suggested_only or event.content.get("suggested") is True
-    return is_listed and is_chosen and is_valid_room_id(event.state_key or "")
+class _Others:
+    """Other servers, as one walk asks them."""
+
+    def __init__(self, remote: RemoteRooms) -> None:
+        self._remote = remote
+        self._asked: set[str] = set()
+        self._until = asyncio.get_running_loop().time() + _PATIENCE
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def ask(self, room_id: str, via: Sequence[str]) -> Told | None:
+        """What a server tells of a room; None where none does, or patience is at its end."""
+        kept = self._remote.known(room_id)
+        if kept is not None:
+            return kept.told
+        if len(self._asked) >= _MAX_ASKED and room_id not in self._asked:
+            return None
+        self._asked.add(room_id)
+        try:
+            async with asyncio.timeout_at(self._until):
+                return await self._remote.room(room_id, via)
+        except TimeoutError:
+            return None
+
+    def look_ahead(self, asking: Iterable[Coroutine[Any, Any, None]]) -> None:
+        for one in asking:
+            task = asyncio.create_task(one)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
 
 
-def _order(event: Event) -> tuple[bool, str, int, str]:
-    """https://spec.matrix.org/v1.19/client-server-api/#ordering-of-children-within-a-space"""
-    order = event.content.get("order")
-    is_ordered = (
-        isinstance(order, str)
-        and len(order) <= _MAX_ORDER
-        and all("\x20" <= character <= "\x7e" for character in order)
-    )
-    return not is_ordered, str(order) if is_ordered else "", event.origin_server_ts, event.state_key or ""
+def _stop(child: Child, depth: int, told: Told | None) -> _Stop:
+    if told is None:
+        return _Stop(child.room_id, depth, child.via)
+    is_closed = child.room_id in told.inaccessible
+    return _Stop(child.room_id, depth, child.via, told.children.get(child.room_id), is_closed)
 
 
-def _chunk(summary: RoomSummary, children: Sequence[Event]) -> SpaceHierarchyRoomsChunk:
+def _chunk(summary: RoomSummary, below: Sequence[Child]) -> SpaceHierarchyRoomsChunk:
     return SpaceHierarchyRoomsChunk(
-        **msgspec.structs.asdict(summary),
-        children_state=[
-            msgspec.Raw(dumps({**stripped(child), "origin_server_ts": child.origin_server_ts})) for child in children
-        ],
+        **{key: getattr(summary, key) for key in RoomSummary.__struct_fields__},
+        children_state=[msgspec.Raw(child.json) for child in below],
     )
