@@ -88,7 +88,7 @@ class HttpsKit(Kit):
 
     def transport(self) -> HttpsTransport:
         client = HttpClient(
-            guard=AddressGuard(allow=["127.0.0.0/8"]), extra_cas=[self._tls.certificate], resolver=_Loopback()
+            guard=AddressGuard(allow=["127.0.0.0/8"]), extra_cas=[self._tls.certificate], resolver=Loopback()
         )
         return HttpsTransport(Discovery(self, self, pick=lambda below: 0), client)
 
@@ -106,7 +106,7 @@ class HttpsKit(Kit):
         await super().close()
 
 
-class _Loopback(AbstractResolver):
+class Loopback(AbstractResolver):
     """Every name is this machine."""
 
     async def resolve(
