@@ -42,7 +42,7 @@ MAX_KEY_IDS: Final = 5
 PAUSE_MS: Final = 10_000
 LONGEST_PAUSE_MS: Final = 600_000
 #: Up to so many events are checked where one is: going to a thread and back takes longer.
-INLINE: Final = 8
+INLINE: Final = 16
 #: Events that a thread checks before it is given more, so that others get their turn.
 CHUNK: Final = 100
 

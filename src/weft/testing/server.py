@@ -143,6 +143,13 @@ class Twins(TestServer):
             self._twin = None
         await super().stop()
 
+    @property
+    def both(self) -> tuple[Server, Server]:
+        """The two processes."""
+        if self._twin is None:
+            raise RuntimeError("the servers are not running")
+        return self.server, self._twin
+
     def app(self) -> Asgi:
         twin = self._twin
         return self.server.app if twin is None or self._choice.random() < 0.5 else twin.app
