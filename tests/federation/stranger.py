@@ -6,7 +6,6 @@ It has no database. What it builds its events on it is handed, or takes from the
 from __future__ import annotations
 
 import itertools
-import random
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -15,14 +14,11 @@ import orjson
 
 from weft.graph.build import Draft, Identity, auth_keys, build
 from weft.graph.outcome import Outcome
-from weft.http.app import App
-from weft.protocol import canonical_json
-from weft.protocol.api.endpoint import Api
+from weft.protocol import canonical_json, server_keys
 from weft.protocol.event import Event
-from weft.protocol.request_auth import Unauthorized, authorization, parse, signed_bytes
-from weft.server.assembly import Server
-from weft.testing import Answer, Client, TestServer, Twins
-from weft.testing.client import Asgi, Watch
+from weft.protocol.request_auth import authorization
+from weft.testing import Answer, Client, TestServer
+from weft.testing.client import Watch
 from weft.testing.server import key_of
 
 V1 = "/_matrix/federation/v1"
@@ -38,7 +34,23 @@ class Stranger:
         self.destination = server.name
         self.key = key_of(name)
         self.identity = Identity(name, self.key, lambda: f"made{next(_IDS)}")
-        self._client = Client(lambda: _federation_app(server), watch=watch or server.watch)
+        self._client = Client(server.app, watch=watch or server.watch)
+        #: What it answers when it is asked something, besides for its keys.
+        self.answers: dict[str, Answer] = {}
+        server.network.register([name], lambda: self._app)
+
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        """Tells our keys, and whatever a test puts into `answers`, by path."""
+        path = scope["path"]
+        if path == "/_matrix/key/v2/server":
+            document = server_keys.make(self.name, [self.key], [], valid_until_ms=self.server.clock() + 86_400_000)
+            answer = Answer(200, {}, canonical_json.encode_checked(document))
+        else:
+            unknown = Answer(404, {}, b'{"errcode":"M_UNRECOGNIZED","error":"unknown"}')
+            answer = self.answers.get(path, unknown)
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
 
     def user(self, localpart: str) -> str:
         return f"@{localpart}:{self.name}"
@@ -112,43 +124,6 @@ class Stranger:
             identity=self.identity,
             now_ms=self.server.clock(),
         )
-
-
-class _EveryKey:
-    """Knows every invented server's key."""
-
-    async def origin(self, method: str, uri: str, authorization: list[str], body: bytes) -> str:
-        claim = parse(authorization[0]) if authorization else None
-        if claim is None or claim.destination is None:
-            raise Unauthorized("The request is not signed.")
-        content = canonical_json.canonical_lax(body) if body else None
-        message = signed_bytes(
-            method=method, uri=uri, origin=claim.origin, destination=claim.destination, content=content
-        )
-        if not key_of(claim.origin).verify_key.verifies(message, claim.signature):
-            raise Unauthorized("The signature does not match.")
-        return claim.origin
-
-
-_APPS: dict[int, tuple[Server, App]] = {}
-
-
-def _federation_app(server: TestServer) -> Asgi:
-    """The application that answers the next request of another server."""
-    chosen = server.server
-    if isinstance(server, Twins) and server._twin is not None and random.random() < 0.5:
-        chosen = server._twin
-    known = _APPS.get(id(chosen))
-    if known is None or known[0] is not chosen:
-        routes = [r for module in chosen.modules for r in module.routes if r.endpoint.api is Api.FEDERATION]
-        app = App(
-            routes,
-            authenticator=chosen.accounts.authenticator,
-            server_authenticator=_EveryKey(),
-            before_handler=chosen.engine.log.catch_up if chosen.engine.database.shared else None,
-        )
-        _APPS[id(chosen)] = known = (chosen, app)
-    return known[1]
 
 
 def _uri(path: str, query: dict[str, Any]) -> str:
