@@ -211,7 +211,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         typing.module(engine, typing_),
         ui_auth.module(ui_auth_),
         unread.module(unread_, notifications),
-        user_directory.module(user_directory_),
+        user_directory.module(engine, user_directory_),
     ]
     sync_ = sync.SyncService(
         engine,

@@ -1,4 +1,4 @@
-"""Finding users of this server by what they are called.
+"""Finding users by what they are called: those of this server, and others who are in rooms with them.
 
 Who searches finds those who share a room with them and those in rooms that are open to everybody; or all, if the
 operator wants it so.

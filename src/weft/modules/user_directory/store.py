@@ -9,8 +9,10 @@ import orjson
 
 from weft.modules.user_directory.words import terms
 from weft.protocol.identifiers import localpart_of
+from weft.storage import events
 from weft.storage import rooms as room_store
 from weft.storage.database import Transaction, WriteTransaction
+from weft.storage.events import StoredEvent
 
 #: How many terms are looked at for one word, and how many users for one search.
 _MAX_TERMS = 5_000
@@ -48,6 +50,40 @@ def index(tx: WriteTransaction, user_id: str, profile: Mapping[str, str]) -> Non
            ON CONFLICT (term, user_id) DO UPDATE SET starts = excluded.starts""",
         [{"term": term, "user_id": user_id, "starts": int(starts)} for term, starts in terms(names).items()],
     )
+
+
+def index_all(tx: WriteTransaction, users: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+    """As `index`, for users of other servers; nothing is written for those who are called the same as before."""
+    ids = [user_id for user_id, _ in users]
+    rows = tx.all(
+        "SELECT user_id, display_name, avatar_url FROM user_directory WHERE user_id IN :user_ids", user_ids=ids
+    )
+    known = {user_id: (name, avatar) for user_id, name, avatar in rows}
+    for user_id, profile in users:
+        if known.get(user_id) != (profile.get("displayname") or None, profile.get("avatar_url")):
+            index(tx, user_id, profile)
+
+
+def members_at(tx: Transaction, positions: Collection[int]) -> dict[int, StoredEvent]:
+    """Those of some events that are about members, by position."""
+    rows = tx.all(
+        "SELECT position FROM events WHERE position IN :positions AND type = 'm.room.member'", positions=list(positions)
+    )
+    return events.by_positions(tx, [position for (position,) in rows]) if rows else {}
+
+
+def unknown_members(tx: Transaction, room: int, after: str, limit: int) -> tuple[list[str], str | None]:
+    """The member events of those in a room who are not in the directory, a page of them; and where the next begins."""
+    rows = tx.all(
+        """SELECT m.user_id, m.event_id FROM memberships m
+           WHERE m.room = :room AND m.membership = 'join' AND m.user_id > :after
+             AND NOT EXISTS (SELECT 1 FROM user_directory d WHERE d.user_id = m.user_id)
+           ORDER BY m.user_id LIMIT :limit""",
+        room=room,
+        after=after,
+        limit=limit,
+    )
+    return [event_id for _, event_id in rows], rows[-1][0] if len(rows) == limit else None
 
 
 def hide(tx: WriteTransaction, user_id: str) -> None:
