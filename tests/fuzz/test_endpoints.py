@@ -24,8 +24,9 @@ from weft.testing import Client, TestServer
 ROUNDS = int(os.environ.get("WEFT_FUZZ_ROUNDS", "25"))
 SEED = int(os.environ.get("WEFT_SEED", "1"))
 #: What a refused request may write: that somebody was here, and that somebody began to prove who they are. Typing
-#: and presence end by themselves, and the log says so.
+#: and presence end by themselves, and the log says so. A server that did not answer is remembered.
 MAY_CHANGE = (
+    "destinations",
     "devices",
     "ui_auth_sessions",
     "registration_nonces",
@@ -124,7 +125,8 @@ async def test_no_request_breaks_the_server_and_refused_ones_change_nothing(serv
             said = (
                 f"{endpoint.method} {made.path[:300]} {made.query} {(made.body or b'')[:500]!r} → {answer.body[:300]!r}"
             )
-            assert answer.status < 500, said
+            # That another server can't be reached is no fault of this one.
+            assert answer.status < 500 or answer.status in (502, 503, 504), said
             if answer.status >= 400:
                 is_page = answer.headers["content-type"].startswith("text/html")
                 assert is_page or answer.json.keys() & {"errcode", "flows"}, said
