@@ -60,6 +60,8 @@ class Refused(PeerError):
         super().__init__(f"{status} {errcode}: {message}", permanent=status < 500)
         self.status = status
         self.errcode = errcode
+        #: What the other side said, in its words.
+        self.text = message
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from weft.protocol.event import Event, StateKey
 from weft.protocol.power_levels import PowerLevels
 from weft.protocol.redaction import may_redact
 from weft.protocol.room_versions import RoomVersion
-from weft.storage import events, snapshots
+from weft.storage import events, gaps, snapshots
 from weft.storage import rooms as room_store
 from weft.storage.database import Transaction, WriteTransaction
 from weft.storage.events import StoredEvent
@@ -41,6 +41,8 @@ class Made:
     fresh: Sequence[Snapshot] = ()
     #: Events that it builds on and that are not here.
     gaps: Sequence[str] = ()
+    #: Whether those are to be fetched unasked.
+    gaps_wanted: bool = False
     #: Came from another server, so that something may have waited for it.
     received: bool = False
     #: Belongs to the past: it never is an end of the graph.
@@ -93,8 +95,8 @@ def _write(tx: WriteTransaction, row: Row, made: Made, positions: dict[str, int]
         stored.position = events.insert(tx, stored)
     positions[event.event_id] = stored.position
     if made.gaps:
-        events.add_missing(tx, stored.room, event, made.gaps)
-    is_awaited = made.received and events.fill_gap(tx, stored.room, event.event_id)
+        gaps.add(tx, stored.room, event, made.gaps, wanted=made.gaps_wanted)
+    is_awaited = made.received and gaps.fill(tx, stored.room, event.event_id)
     is_front = stored.outcome is Outcome.ACCEPTED and not made.is_past and not is_awaited
     linear: bool | None = False
     if is_front:

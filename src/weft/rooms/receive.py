@@ -24,6 +24,7 @@ from weft.graph.snapshot import Snapshot
 from weft.protocol.errors import NotNow
 from weft.protocol.event import Event, StateKey
 from weft.protocol.event_auth import CREATE_KEY, POWER_LEVELS_KEY, auth_event_keys
+from weft.protocol.room_versions import RoomVersion
 from weft.rooms.commit import Made, RoomMoved, Row, commit, redactable
 from weft.rooms.room import Room
 from weft.rooms.rooms import Rooms, resolve_states
@@ -43,6 +44,14 @@ _OUTLIERS_AT_ONCE = 250
 #: Whether the room's policy server has nothing against an event.
 #: https://spec.matrix.org/v1.19/server-server-api/#policy-servers
 Policy = Callable[[Room, Event], Awaitable[bool]]
+
+
+class Place(NamedTuple):
+    """A room as far as it is known: this server need not be in it."""
+
+    id: str
+    number: int
+    version: RoomVersion
 
 
 class Taken(NamedTuple):
@@ -66,6 +75,7 @@ class Before:
     fresh: tuple[Snapshot, ...] = ()
     #: Events that the event builds on and that will not be here.
     gaps: tuple[str, ...] = ()
+    gaps_wanted: bool = False
 
 
 #: States that were found out otherwise than from the events that are built on, by the id of the event after them.
@@ -167,8 +177,11 @@ class Receive:
                 return Taken(Verdict(known.outcome)), None, True
             before = given.get(event.event_id)
             if not event.prev_events and before is None:
-                # The create event is known; nothing else can begin a room.
-                return Taken(Verdict(Outcome.REJECTED)), None, True
+                if known is None or event.type != "m.room.create":
+                    # The create event is known; nothing else can begin a room.
+                    return Taken(Verdict(Outcome.REJECTED)), None, True
+                root = Snapshot.root(self._rooms.new_snapshot_id())
+                before = Before(root.id, root, (root,))
             prev = await self._events(event.prev_events)
             missing_prev = [
                 one for one in event.prev_events if (at := prev.get(one)) is None or at.outcome is Outcome.OUTLIER
@@ -270,13 +283,14 @@ class Receive:
             outcome=verdict.outcome,
             replaces=judged.state.get(event.key) if event.state_key is not None else None,
             transactions={},
-            relayed=relayed,
+            passing=event_store.RELAYED if relayed else None,
         )
         made = Made(
             stored,
             after,
             fresh=fresh,
             gaps=before.gaps,
+            gaps_wanted=before.gaps_wanted,
             received=True,
             is_past=past,
             was_outlier=known is not None,
@@ -345,7 +359,7 @@ class Receive:
 
     # -- events without a place in the graph
 
-    async def add_outliers(self, room: Room, events: Iterable[Event]) -> dict[str, Outcome]:
+    async def add_outliers(self, room: Room | Place, events: Iterable[Event]) -> dict[str, Outcome]:
         """Writes events whose place in the graph is not known, each judged by its auth events alone.
 
         Those whose auth events are neither known nor among them are left out. What is known already stays as it is.
@@ -374,7 +388,9 @@ class Receive:
             await self._database.write(event_store.insert_outliers, made[start : start + _OUTLIERS_AT_ONCE])
         return {event.event_id: at_hand[event.event_id].outcome for event in ordered if event.event_id in at_hand}
 
-    async def _create_of(self, room: Room, events: Sequence[Event], known: Mapping[str, StoredEvent]) -> Event | None:
+    async def _create_of(
+        self, room: Room | Place, events: Sequence[Event], known: Mapping[str, StoredEvent]
+    ) -> Event | None:
         """The create event, where the room id names it and events don't."""
         if not room.version.format.room_id_is_create_hash:
             return None

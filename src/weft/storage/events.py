@@ -20,9 +20,12 @@ from weft.storage.positions import END, HISTORY_END, Vector, beyond, within
 
 #: The `key` of the log entry of an event that is not ours and that we have to pass on to the room's other servers.
 RELAYED = "relayed"
+#: The same, of an event of ours that another server passes on.
+HANDED_OVER = "handed over"
 #: More changes of state than this are written table by table.
 _MANY_CHANGES = 200
 _MEMBERS_AT_ONCE = 1_000
+_IDS_AT_ONCE = 1_000
 #: Up to this many new events of a room are read all, to be put in graph order here.
 _FEW_ARRIVALS = 200
 
@@ -34,9 +37,9 @@ class StoredEvent:
         "client",
         "event",
         "outcome",
+        "passing",
         "position",
         "redacted_by",
-        "relayed",
         "replaced",
         "replaces",
         "room",
@@ -55,7 +58,7 @@ class StoredEvent:
         redacted_by: str | None = None,
         transactions: dict[str, str] | None = None,
         replaces: StoredEvent | None = None,
-        relayed: bool = False,
+        passing: str | None = None,
     ) -> None:
         self.event = event
         self.room = room
@@ -64,8 +67,8 @@ class StoredEvent:
         self.position = position
         self.outcome = outcome
         self.redacted_by = redacted_by
-        #: Whether it came to us to be passed on to the room's other servers (joins and the like, by handshake).
-        self.relayed = relayed
+        #: Who passes it on to the room's servers, where that is not its sender's server: `RELAYED`, `HANDED_OVER`.
+        self.passing = passing
         #: The transaction id of the request that sent it, by its device; None: not looked up yet.
         self.transactions = transactions
         #: The state event in whose place it stepped, if any: its id, and what clients are told of it.
@@ -133,7 +136,7 @@ def insert(tx: WriteTransaction, stored: StoredEvent) -> int:
 def _append(tx: WriteTransaction, stored: StoredEvent) -> int:
     if stored.outcome is not Outcome.ACCEPTED:
         return tx.append("hidden_event", room=stored.room, payload=stored)
-    return tx.append("event", room=stored.room, key=RELAYED if stored.relayed else None, payload=stored)
+    return tx.append("event", room=stored.room, key=stored.passing, payload=stored)
 
 
 def _row(stored: StoredEvent, position: int) -> dict[str, Any]:
@@ -230,6 +233,15 @@ def extend(tx: WriteTransaction, room: int, event: Event, *, has_gap: bool = Fal
 
 _HOW_MANY = "SELECT COUNT(*) FROM events WHERE event_id IN :prev"
 _IN_FRONT = "SELECT event_id FROM forward_extremities WHERE room = :room AND event_id = :event_id"
+
+
+def set_front(tx: WriteTransaction, room: int, event_ids: Collection[str]) -> None:
+    """Makes stored events the room's front, whatever it was before: the server enters the room here."""
+    tx.put("DELETE FROM forward_extremities WHERE room = :room", room=room)
+    tx.many(
+        "INSERT INTO forward_extremities (room, event_id) VALUES (:room, :event_id)",
+        [{"room": room, "event_id": event_id} for event_id in event_ids],
+    )
 
 
 def _note_fork(tx: WriteTransaction, room: int) -> None:
@@ -514,6 +526,31 @@ def auth_children(tx: Transaction, event_id: str) -> Iterator[tuple[StateKey, st
             return
 
 
+def which_are_stored(tx: Transaction, event_ids: Collection[str]) -> dict[str, Outcome]:
+    """Of some events, what became of those that are here."""
+    ids = list(event_ids)
+    found: dict[str, Outcome] = {}
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        some = ids[start : start + _IDS_AT_ONCE]
+        rows = tx.all("SELECT event_id, outcome FROM events WHERE event_id IN :ids", ids=some)
+        found.update((event_id, Outcome(outcome)) for event_id, outcome in rows)
+    return found
+
+
+def state_entries(tx: Transaction, room: int, event_ids: Collection[str]) -> Iterator[tuple[StateKey, str]]:
+    """The places of those of some events that may be in a state of the room."""
+    ids = list(event_ids)
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        rows = tx.all(
+            """SELECT type, state_key, event_id FROM events WHERE event_id IN :ids AND room = :room
+               AND state_key IS NOT NULL AND outcome NOT IN (2, 4) ORDER BY event_id""",
+            ids=ids[start : start + _IDS_AT_ONCE],
+            room=room,
+        )
+        for event_type, state_key, event_id in rows:
+            yield (event_type, state_key), event_id
+
+
 def forward_extremities(tx: Transaction, room: int) -> list[str]:
     return [
         event_id for (event_id,) in tx.all("SELECT event_id FROM forward_extremities WHERE room = :room", room=room)
@@ -560,35 +597,3 @@ def add_pending_redactions(tx: WriteTransaction, target: str, redactions: Iterab
 def pending_redactions(tx: Transaction, target: str) -> Sequence[str]:
     rows = tx.all("SELECT redaction FROM pending_redactions WHERE target = :target", target=target)
     return [redaction for (redaction,) in rows]
-
-
-# -- where a room's history goes on beyond this server
-
-
-def add_missing(tx: WriteTransaction, room: int, event: Event, missing: Collection[str]) -> None:
-    """Notes events that an event builds on and that are not here."""
-    tx.many(
-        """INSERT INTO missing_events (room, event_id, depth) VALUES (:room, :event_id, :depth)
-           ON CONFLICT (room, event_id) DO UPDATE SET depth = excluded.depth
-           WHERE missing_events.depth < excluded.depth""",
-        [{"room": room, "event_id": event_id, "depth": event.depth} for event_id in missing],
-    )
-
-
-def fill_gap(tx: WriteTransaction, room: int, event_id: str) -> bool:
-    """An event that is here now is missing no longer. Whether it was."""
-    return bool(
-        tx.run("DELETE FROM missing_events WHERE room = :room AND event_id = :event_id", room=room, event_id=event_id)
-    )
-
-
-def missing_below(tx: Transaction, room: int, depth: int, limit: int) -> list[tuple[str, int]]:
-    """The missing events that come next on the way to the past from a depth, with the depth that they are below."""
-    rows = tx.all(
-        """SELECT event_id, depth FROM missing_events WHERE room = :room AND depth <= :depth
-           ORDER BY depth DESC, event_id LIMIT :limit""",
-        room=room,
-        depth=depth,
-        limit=limit,
-    )
-    return [(event_id, below) for event_id, below in rows]

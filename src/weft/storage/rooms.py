@@ -47,6 +47,10 @@ def by_number(tx: Transaction, room: int) -> RoomRow | None:
     return RoomRow(*row) if row else None
 
 
+def set_version(tx: WriteTransaction, room: int, version: str) -> None:
+    tx.put("UPDATE rooms SET version = :version WHERE room = :room", version=version, room=room)
+
+
 def applied(tx: Transaction, room: int) -> int | None:
     """The state that the room's tables hold."""
     found: int | None = tx.value("SELECT snapshot FROM rooms WHERE room = :room", room=room)

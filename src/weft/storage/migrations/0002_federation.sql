@@ -5,11 +5,12 @@ CREATE TABLE history_blocks (
 );
 
 -- Events that events of a room build on and that are not here: where its history goes on beyond this server.
--- depth: below which depth it has to be.
+-- depth: below which depth it has to be. wanted: 1 where the gap came while this server was in the room, and is filled by itself.
 CREATE TABLE missing_events (
     room BIGINT NOT NULL,
     event_id TEXT NOT NULL,
     depth BIGINT NOT NULL,
+    wanted SMALLINT NOT NULL DEFAULT 0,
     PRIMARY KEY (room, event_id)
 ) {clustered};
 CREATE INDEX missing_events_depth ON missing_events (room, depth);
@@ -19,6 +20,7 @@ CREATE TABLE staged_events (
     room BIGINT NOT NULL,
     event_id TEXT NOT NULL,
     origin TEXT NOT NULL,
+    depth BIGINT NOT NULL,
     received_ms BIGINT NOT NULL,
     json {blob} NOT NULL,
     PRIMARY KEY (room, event_id)

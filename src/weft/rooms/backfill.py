@@ -1,0 +1,127 @@
+"""Fetches a room's past from other servers: when somebody reads so far, and to close gaps that came while we were in.
+
+https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from weft.federation.peer import Peers
+from weft.graph.order import parents_first
+from weft.protocol.api.federation.backfill import BACKFILL_ROOM, BackfillRoomRequest
+from weft.protocol.event import Event
+from weft.rooms.incoming import Incoming
+from weft.rooms.missing import FAILURES, MissingEvents
+from weft.rooms.room import Room
+from weft.rooms.rooms import Rooms
+from weft.storage import gaps
+from weft.storage.database import Database
+from weft.storage.gaps import Gap
+
+log = structlog.get_logger(__name__)
+
+#: Events that are asked for at a time.
+_PAGE: Final = 100
+#: The ends of the past that one request names.
+_ENDS: Final = 20
+#: How many requests one reader may cause.
+_ROUNDS: Final = 3
+#: Seconds for which a reader waits.
+_PATIENCE: Final = 20.0
+#: Seconds between two requests that nobody waits for.
+_POLITE: Final = 0.2
+
+
+class Backfill:
+    def __init__(
+        self, database: Database, rooms: Rooms, incoming: Incoming, missing: MissingEvents, peers: Peers
+    ) -> None:
+        self._database = database
+        self._rooms = rooms
+        self._incoming = incoming
+        self._missing = missing
+        self._peers = peers
+        #: What is being fetched, by room: others wait for it and look again.
+        self._fetching: dict[str, asyncio.Task[bool]] = {}
+
+    async def close(self) -> None:
+        for task in self._fetching.values():
+            task.cancel()
+        await asyncio.gather(*self._fetching.values(), return_exceptions=True)
+
+    async def ensure(self, room: Room, depth: int, count: int) -> None:
+        """Sees to it, as far as others help, that the `count` events of a room below a depth are here without a gap."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                for _ in range(_ROUNDS):
+                    found = await self._database.get(gaps.below, room.number, depth, _ENDS)
+                    if not found or await self._is_far(room, found[0], depth, count):
+                        return
+                    if not await self._fetch(room, found):
+                        return
+        except TimeoutError:
+            log.info("a reader waited too long for a room's past", room_id=room.id)
+
+    async def fill(self) -> None:
+        """Closes gaps that came while this server was in the room, the newest first; gives up what nobody has."""
+        for room_id in await self._database.read(gaps.rooms_with_wanted):
+            before: list[Gap] = []
+            room = await self._rooms.find(room_id)
+            while room is not None and (found := await self._database.read(gaps.wanted, room.number, _ENDS)):
+                is_stuck = found == before or not room.joined_local or not await self._fetch(room, found)
+                if is_stuck and self._missing.servers(room) and not self._is_anybody_there(room):
+                    break
+                if is_stuck:
+                    await self._database.write(gaps.give_up, room.number, [gap.event_id for gap in found])
+                before = found
+                await asyncio.sleep(_POLITE)
+                room = await self._rooms.find(room_id)
+
+    def _is_anybody_there(self, room: Room) -> bool:
+        return any(self._peers.is_available(server) for server in self._missing.servers(room))
+
+    async def _is_far(self, room: Room, gap: Gap, depth: int, count: int) -> bool:
+        """Whether more than what is wanted lies between a place and a gap."""
+        return await self._database.get(gaps.known_between, room.number, gap.depth, depth, count + 1) > count
+
+    async def _fetch(self, room: Room, found: Sequence[Gap]) -> bool:
+        """Asks the room's servers for what is missing. Whether anything came."""
+        task = self._fetching.get(room.id)
+        if task is None:
+            task = self._fetching[room.id] = asyncio.create_task(self._fetch_once(room, found))
+            task.add_done_callback(lambda _: self._fetching.pop(room.id, None))
+        return await asyncio.shield(task)
+
+    async def _fetch_once(self, room: Room, found: Sequence[Gap]) -> bool:
+        ids = [gap.event_id for gap in found]
+        for server in self._missing.servers(room):
+            request = BackfillRoomRequest(room_id=room.id, v=ids, limit=_PAGE)
+            try:
+                answer = await self._peers.call(
+                    BACKFILL_ROOM, request, origin=self._missing.own_domain(room), destination=server
+                )
+                inspected = await self._incoming.inspect(room.id, room.version, answer.pdus[:_PAGE])
+                if await self._take(room, inspected.events, ids, server):
+                    return True
+            except FAILURES as error:
+                log.info("a room's past can't be had", room_id=room.id, server=server, reason=str(error))
+        return False
+
+    async def _take(self, room: Room, events: Sequence[Event], wanted: Sequence[str], server: str) -> bool:
+        at_hand = {event.event_id: event for event in events}
+        chosen: dict[str, Event] = {}
+        agenda = [at_hand[one] for one in wanted if one in at_hand]
+        while agenda:
+            event = agenda.pop()
+            if event.event_id not in chosen:
+                chosen[event.event_id] = event
+                agenda.extend(at_hand[one] for one in event.prev_events if one in at_hand)
+        taken = await self._missing.take_all(
+            room.id, parents_first(chosen.values()), self._missing.servers(room, [server]), past=True
+        )
+        return bool(taken)

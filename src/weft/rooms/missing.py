@@ -1,0 +1,284 @@
+"""Takes in events after what they refer to has been fetched from other servers.
+
+First what lies between is asked for (`get_missing_events`), so that nothing is left out. Where that leads too far, or
+nobody has it, the state before an event is fetched instead (`state_ids`), and the gap is noted: it is filled later
+(`weft.rooms.backfill`). Whatever a peer claims, the work for one event is bounded.
+
+https://spec.matrix.org/v1.19/server-server-api/#retrieving-missing-events
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from weft.federation.peer import Peers
+from weft.graph.order import parents_first
+from weft.graph.outcome import Outcome
+from weft.graph.snapshot import Snapshot
+from weft.protocol.api.federation.backfill import GET_MISSING_PREVIOUS_EVENTS, GetMissingPreviousEventsRequest
+from weft.protocol.api.federation.events import (
+    GET_EVENT,
+    GET_EVENT_AUTH,
+    GET_ROOM_STATE,
+    GET_ROOM_STATE_IDS,
+    GetEventAuthRequest,
+    GetEventRequest,
+    GetRoomStateIdsRequest,
+    GetRoomStateRequest,
+)
+from weft.protocol.errors import NotNow, PeerError, Unreachable
+from weft.protocol.event import Event, StateKey
+from weft.protocol.event_auth import CREATE_KEY
+from weft.protocol.identifiers import domain_of
+from weft.rooms.incoming import Incoming
+from weft.rooms.receive import Before, Receive, Taken
+from weft.rooms.room import Room
+from weft.rooms.rooms import Rooms, resolve_states
+from weft.storage import events as event_store
+from weft.storage import snapshots
+from weft.storage.database import Database, Transaction
+
+log = structlog.get_logger(__name__)
+
+#: How many events are asked for at a time, and how many are fetched for one event in all.
+_PAGE: Final = 50
+_MOST_BETWEEN: Final = 500
+_ROUNDS: Final = 20
+#: The ends of the graph that a request names.
+_ENDS: Final = 20
+#: The servers that are asked about one event.
+_SERVERS: Final = 4
+#: Up to so many missing events of a state are fetched one by one.
+_FEW: Final = 30
+#: The largest state that is believed in.
+_LARGEST_STATE: Final = 500_000
+
+#: What a peer may do wrong, or not at all.
+FAILURES: Final = (PeerError, Unreachable, NotNow)
+
+
+class MissingEvents:
+    """Fetches what is missing."""
+
+    def __init__(
+        self,
+        database: Database,
+        rooms: Rooms,
+        receive: Receive,
+        incoming: Incoming,
+        peers: Peers,
+        default_domain: str,
+    ) -> None:
+        self._database = database
+        self._rooms = rooms
+        self._receive = receive
+        self._incoming = incoming
+        self._peers = peers
+        self._default_domain = default_domain
+
+    # -- whom to ask
+
+    def own_domain(self, room: Room) -> str:
+        """In which of our domains' names others are asked about a room."""
+        for user_id in room.joined_local:
+            return domain_of(user_id)
+        return self._default_domain
+
+    def servers(self, room: Room, first: Iterable[str] = ()) -> list[str]:
+        """Other servers of the room, those of `first` in front, then those with most members; few in all."""
+        others = [name for name, _ in room.servers.most_common(_SERVERS * 4)]
+        chosen = [name for name in dict.fromkeys([*first, *others]) if not self._rooms.is_local(name)]
+        chosen.sort(key=lambda name: not self._peers.is_available(name))
+        return chosen[:_SERVERS]
+
+    # -- events and what lies before them
+
+    async def take(self, room_id: str, event: Event, origin: str) -> Taken:
+        """Takes in an event that was sent to us, whatever of its past is missing here.
+
+        Raises what a peer may do wrong where nobody gives what is needed: then nothing was decided.
+        """
+        room = await self._rooms.get(room_id)
+        servers = self.servers(room, [origin])
+        between = await self._between(room, event, servers)
+        taken = await self.take_all(room_id, parents_first(between), servers)
+        return taken[event.event_id]
+
+    async def take_all(
+        self, room_id: str, events: Sequence[Event], servers: Sequence[str], *, past: bool = False
+    ) -> dict[str, Taken]:
+        """Takes in events, what is built on first, each with the state before it fetched where that is not known."""
+        done: dict[str, Taken] = {}
+        waiting = list(events)
+        while waiting:
+            taken = await self._receive.take(room_id, waiting, past=past)
+            stuck = next((event for event in waiting if taken[event.event_id].is_missing_something), None)
+            if stuck is None:
+                return {**done, **taken}
+            index = waiting.index(stuck)
+            done.update((event.event_id, taken[event.event_id]) for event in waiting[:index])
+            done[stuck.event_id] = await self._take_stuck(room_id, stuck, servers, past=past)
+            waiting = waiting[index + 1 :]
+        return done
+
+    async def _take_stuck(self, room_id: str, event: Event, servers: Sequence[str], *, past: bool) -> Taken:
+        room = await self._rooms.get(room_id)
+        auth_missing = await self._unknown(event.auth_events)
+        if auth_missing:
+            await self._fetch_auth(room, event, servers)
+        given = {}
+        missing = await self._unplaced(event.prev_events)
+        if missing:
+            given[event.event_id] = await self._state_before(room, event, missing, servers, wanted=not past)
+        taken = (await self._receive.take(room_id, [event], given=given, past=past))[event.event_id]
+        if taken.is_missing_something:
+            raise PeerError(f"nobody has what {event.event_id} refers to", permanent=False)
+        return taken
+
+    async def _between(self, room: Room, event: Event, servers: Sequence[str]) -> list[Event]:
+        """The event, with those before it that are not here, as far as they can be had."""
+        found = {event.event_id: event}
+        earliest = list(room.extremities)[:_ENDS]
+        asked = iter(servers)
+        server = next(asked, None)
+        for _ in range(_ROUNDS):
+            prev = {one for known in found.values() for one in known.prev_events} - found.keys()
+            unknown = set(await self._unplaced(prev))
+            if not unknown or len(found) >= _MOST_BETWEEN or server is None:
+                break
+            latest = [one.event_id for one in found.values() if not unknown.isdisjoint(one.prev_events)][:_ENDS]
+            request = GetMissingPreviousEventsRequest(
+                room_id=room.id, earliest_events=earliest, latest_events=latest, limit=_PAGE
+            )
+            try:
+                answer = await self._peers.call(
+                    GET_MISSING_PREVIOUS_EVENTS, request, origin=self.own_domain(room), destination=server
+                )
+            except FAILURES as error:
+                log.info("missing events can't be had", room_id=room.id, server=server, reason=str(error))
+                server = next(asked, None)
+                continue
+            fresh = answer.events[:_PAGE]
+            inspected = await self._incoming.inspect(room.id, room.version, fresh)
+            news = _connected(inspected.events, unknown, found)
+            if not news:
+                server = next(asked, None)
+            found.update(news)
+        return list(found.values())
+
+    # -- the state before an event
+
+    async def _state_before(
+        self, room: Room, event: Event, missing: Sequence[str], servers: Sequence[str], *, wanted: bool
+    ) -> Before:
+        """The state before an event, as another server has it, merged with what the known ones it builds on say."""
+        snapshot = await self._fetch_state(room, event, servers)
+        placed = await self._rooms.events([one for one in event.prev_events if one not in missing])
+        ids = {one.snapshot for one in placed.values() if one.snapshot is not None}
+        if not ids:
+            return Before(snapshot.id, snapshot, gaps=tuple(missing), gaps_wanted=wanted)
+        ids.add(snapshot.id)
+        merged, is_new = await self._database.read(resolve_states, room.version, ids, self._rooms.new_snapshot_id)
+        return Before(merged.id, merged, (merged,) if is_new else (), tuple(missing), wanted)
+
+    async def _fetch_state(self, room: Room, event: Event, servers: Sequence[str]) -> Snapshot:
+        """The state before an event as one of the servers tells it, written down."""
+        request = GetRoomStateIdsRequest(room_id=room.id, event_id=event.event_id)
+        server, answer = await self._peers.first_of(
+            servers, GET_ROOM_STATE_IDS, request, origin=self.own_domain(room), timeout=60
+        )
+        ids = list(dict.fromkeys(answer.pdu_ids))
+        everything = list(dict.fromkeys([*ids, *answer.auth_chain_ids]))
+        if len(everything) > _LARGEST_STATE:
+            raise PeerError(f"{server} claims a state of {len(everything)} events")
+        unknown = await self._unknown(everything)
+        if unknown:
+            await self._fetch_outliers(room, event, unknown, server)
+        state = await self._database.read(_state_of, room.number, ids)
+        if state.get(CREATE_KEY) != room.current.state.get(CREATE_KEY):
+            raise PeerError(f"{server} tells of a state of {room.id} without the event that created the room")
+        return await self.write_state(room, state)
+
+    async def write_state(self, room: Room, state: dict[StateKey, str]) -> Snapshot:
+        """A whole state of a room as a snapshot that is stored; all of its events are."""
+        current = (await self._rooms.get(room.id)).current
+        changes: dict[StateKey, str | None] = {k: v for k, v in state.items() if current.state.get(k) != v}
+        changes.update((key, None) for key in current.state if key not in state)
+        if not changes:
+            return current
+        snapshot = current.child(self._rooms.new_snapshot_id(), changes)
+        await self._database.write(snapshots.insert, room.number, snapshot)
+        return snapshot
+
+    async def _fetch_outliers(self, room: Room, event: Event, unknown: Sequence[str], server: str) -> None:
+        origin = self.own_domain(room)
+        if len(unknown) > _FEW:
+            request = GetRoomStateRequest(room_id=room.id, event_id=event.event_id)
+            answer = await self._peers.call(GET_ROOM_STATE, request, origin=origin, destination=server, timeout=120)
+            pdus: list[msgspec.Raw] = [*answer.auth_chain, *answer.pdus]
+        else:
+            pdus = await self._fetch_events(unknown, origin, server)
+        inspected = await self._incoming.inspect(room.id, room.version, pdus)
+        await self._receive.add_outliers(room, inspected.events)
+
+    async def _fetch_events(self, event_ids: Iterable[str], origin: str, server: str) -> list[msgspec.Raw]:
+        async def fetch(event_id: str) -> list[msgspec.Raw]:
+            try:
+                request = GetEventRequest(event_id=event_id)
+                return (await self._peers.call(GET_EVENT, request, origin=origin, destination=server)).pdus[:1]
+            except PeerError:
+                return []
+
+        return [pdu for pdus in await asyncio.gather(*map(fetch, event_ids)) for pdu in pdus]
+
+    async def _fetch_auth(self, room: Room, event: Event, servers: Sequence[str]) -> None:
+        """Fetches the auth chain of an event."""
+        request = GetEventAuthRequest(room_id=room.id, event_id=event.event_id)
+        origin = self.own_domain(room)
+        server, answer = await self._peers.first_of(servers, GET_EVENT_AUTH, request, origin=origin)
+        inspected = await self._incoming.inspect(room.id, room.version, answer.auth_chain)
+        await self._receive.add_outliers(room, inspected.events)
+        missing = await self._unknown(event.auth_events)
+        if missing:
+            pdus = await self._fetch_events(missing, origin, server)
+            inspected = await self._incoming.inspect(room.id, room.version, pdus)
+            await self._receive.add_outliers(room, inspected.events)
+
+    # -- what is known
+
+    async def _unknown(self, event_ids: Collection[str]) -> list[str]:
+        """Which events are not stored at all."""
+        known = await self._database.read(event_store.which_are_stored, event_ids) if event_ids else {}
+        return [event_id for event_id in event_ids if event_id not in known]
+
+    async def _unplaced(self, event_ids: Collection[str]) -> list[str]:
+        """Which events have no place in the graph here."""
+        known = await self._database.read(event_store.which_are_stored, event_ids) if event_ids else {}
+        return [one for one in event_ids if known.get(one, Outcome.OUTLIER) == Outcome.OUTLIER]
+
+
+def _connected(events: Sequence[Event], unknown: Collection[str], known: Collection[str]) -> dict[str, Event]:
+    """Those of the events that lead down from the unknown ones; what was not asked for is left out."""
+    at_hand = {event.event_id: event for event in events if event.event_id not in known}
+    found: dict[str, Event] = {}
+    agenda = [at_hand[one] for one in unknown if one in at_hand]
+    while agenda:
+        event = agenda.pop()
+        if event.event_id in found:
+            continue
+        found[event.event_id] = event
+        agenda.extend(at_hand[one] for one in event.prev_events if one in at_hand)
+    return found
+
+
+def _state_of(tx: Transaction, room: int, event_ids: Sequence[str]) -> dict[StateKey, str]:
+    """The state that some events make up, without those that were rejected or are no state of the room."""
+    state: dict[StateKey, str] = {}
+    for key, event_id in event_store.state_entries(tx, room, event_ids):
+        state.setdefault(key, event_id)
+    return state

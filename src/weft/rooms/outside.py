@@ -1,0 +1,107 @@
+"""Rooms that this server is not in: what is known of them is an invite to one of its users, or a knock of theirs.
+
+Such a room has a state of its own here, which holds just those users' member events, and no graph; what it looks like
+is told by the stripped state that came along. When somebody joins, the real state takes the place of this one.
+
+https://spec.matrix.org/v1.19/server-server-api/#inviting-to-a-room
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from weft.graph.snapshot import Snapshot
+from weft.protocol.event import Event
+from weft.protocol.room_versions import RoomVersion
+from weft.rooms.rooms import Rooms
+from weft.storage import events, snapshots
+from weft.storage import rooms as room_store
+from weft.storage.database import Database, Transaction, WriteTransaction
+from weft.storage.events import StoredEvent
+
+
+class OutsideRooms:
+    def __init__(self, database: Database, rooms: Rooms) -> None:
+        self._database = database
+        self._rooms = rooms
+
+    async def put(
+        self, version: RoomVersion, event: Event, stripped_state: Sequence[dict[str, Any]] | None = None
+    ) -> None:
+        """Makes a member event the present one of its user, in a room that this server is not in.
+
+        `stripped_state` is what the user is shown of the room; None: what they were shown before.
+        """
+        view = None if stripped_state is None else orjson.dumps(stripped_state)
+        await self._database.write(_put, version, event, view, self._rooms.new_snapshot_id)
+        self._rooms.drop(event.room_id)
+
+    async def view(self, room_number: int, user_id: str) -> list[Any] | None:
+        """The stripped state that a user was shown; None where there is none."""
+        found = await self._database.get(_view, room_number, user_id)
+        return None if found is None else orjson.loads(found)
+
+
+def ensure_room(tx: WriteTransaction, room_id: str, version: RoomVersion) -> int:
+    """The number of a room; one that nobody here was ever in is given the version that is known to be its own."""
+    row = room_store.by_id(tx, room_id)
+    if row is None:
+        return room_store.create(tx, room_id, version.identifier)
+    if row.version != version.identifier and not events.forward_extremities(tx, row.room):
+        room_store.set_version(tx, row.room, version.identifier)
+    return row.room
+
+
+def _put(
+    tx: WriteTransaction,
+    version: RoomVersion,
+    event: Event,
+    view: bytes | None,
+    new_snapshot_id: Callable[[], int],
+) -> None:
+    room = ensure_room(tx, event.room_id, version)
+    state_key = event.key[1]
+    applied = room_store.applied(tx, room)
+    if applied is None:
+        base = Snapshot.root(new_snapshot_id())
+        snapshots.insert(tx, room, base)
+    else:
+        base = snapshots.load(tx, applied)
+    if base.state.get(event.key) != event.event_id:
+        snapshot = base.child(new_snapshot_id(), {event.key: event.event_id})
+        known = events.by_id(tx, event.event_id)
+        if known is None:
+            replaced = base.state.get(event.key)
+            stored = StoredEvent(
+                event,
+                room=room,
+                snapshot=snapshot.id,
+                replaces=events.by_id(tx, replaced) if replaced is not None else None,
+                transactions={},
+                passing=events.HANDED_OVER,
+            )
+            stored.position = events.insert(tx, stored)
+        snapshots.insert(tx, room, snapshot)
+        events.make_current(tx, room, snapshot)
+        tx.append("resolution", room=room, key=str(snapshot.id))
+    if view is not None:
+        tx.put(
+            """INSERT INTO outside_views (room, user_id, event_id, stripped_state)
+               VALUES (:room, :user_id, :event_id, :view)
+               ON CONFLICT (room, user_id) DO UPDATE SET
+                   event_id = excluded.event_id, stripped_state = excluded.stripped_state""",
+            room=room,
+            user_id=state_key,
+            event_id=event.event_id,
+            view=view,
+        )
+
+
+def _view(tx: Transaction, room: int, user_id: str) -> bytes | None:
+    found = tx.value(
+        "SELECT stripped_state FROM outside_views WHERE room = :room AND user_id = :user_id", room=room, user_id=user_id
+    )
+    return None if found is None else bytes(found)

@@ -1,0 +1,173 @@
+"""Takes in what other servers push to us.
+
+What can be judged at once is judged and written before the sender hears that we have it. What refers to events that
+are not here is written down as it came (*staged*), acknowledged, and dealt with while the sender goes on; a crash in
+between loses nothing, since whoever finds staged events later goes on with them. One worker per room at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from weft.graph.order import parents_first
+from weft.graph.outcome import Outcome
+from weft.protocol.errors import InvalidEvent, NotNow
+from weft.protocol.event import Event
+from weft.rooms.incoming import Incoming, read
+from weft.rooms.missing import FAILURES, MissingEvents
+from weft.rooms.receive import Receive, Taken
+from weft.rooms.room import Room
+from weft.rooms.rooms import Rooms
+from weft.storage import staged
+from weft.storage.database import Database
+
+log = structlog.get_logger(__name__)
+
+#: How many events of a room may wait at a time; the rest is fetched when something refers to it.
+_MOST_WAITING: Final = 1_000
+_AT_ONCE: Final = 100
+#: Seconds before the first retry; doubled each time.
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 300.0
+#: An event whose past nobody gave us for so long is forgotten.
+_PATIENCE_MS: Final = 6 * 3600 * 1000
+#: What another process has not dealt with for so long, it no longer does.
+_ABANDONED_MS: Final = 60_000
+
+
+class Staging:
+    def __init__(
+        self,
+        database: Database,
+        rooms: Rooms,
+        receive: Receive,
+        incoming: Incoming,
+        missing: MissingEvents,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._database = database
+        self._rooms = rooms
+        self._receive = receive
+        self._incoming = incoming
+        self._missing = missing
+        self._now_ms = now_ms
+        self._workers: dict[str, asyncio.Task[None]] = {}
+        self._news: dict[str, asyncio.Event] = {}
+
+    async def close(self) -> None:
+        """Stops the workers; what they have not finished is there at the next start."""
+        for worker in self._workers.values():
+            worker.cancel()
+        await asyncio.gather(*self._workers.values(), return_exceptions=True)
+
+    async def push(self, origin: str, room: Room, pdus: Sequence[msgspec.Raw]) -> dict[str, str | None]:
+        """Takes in events of a room that `origin` sent; returns, by event id, why one was refused.
+
+        Once this returns everything that was not refused is on disk.
+        """
+        inspected = await self._incoming.inspect(room.id, room.version, pdus)
+        results: dict[str, str | None] = dict(inspected.refused)
+        if not inspected.events:
+            return results
+        ordered = parents_first(inspected.events)
+        try:
+            taken = await self._receive.take(room.id, ordered)
+        except NotNow:
+            # Too much is going on in the room: it is all dealt with later.
+            taken = {event.event_id: Taken(None, event.prev_events) for event in ordered}
+        waiting = [event for event in ordered if taken[event.event_id].is_missing_something]
+        for event in ordered:
+            results[event.event_id] = _refusal(taken[event.event_id])
+        if waiting:
+            await self._stage(room, origin, waiting, results)
+        return results
+
+    async def resume(self) -> None:
+        """Goes on with what was left behind, by an earlier run or by a process that has ended."""
+        abandoned = self._now_ms() - _ABANDONED_MS
+        for room_id in await self._database.read(staged.rooms_waiting_since, abandoned):
+            self._wake(room_id)
+
+    async def idle(self) -> None:
+        """Returns once no worker has anything to do."""
+        while workers := [worker for worker in self._workers.values() if not worker.done()]:
+            await asyncio.wait(workers)
+
+    async def _stage(self, room: Room, origin: str, events: Sequence[Event], results: dict[str, str | None]) -> None:
+        space = _MOST_WAITING - await self._database.get(staged.count, room.number)
+        for event in events[max(0, space) :]:
+            results[event.event_id] = "Too many events of this room wait for what they build on."
+        if space > 0:
+            await self._database.write(staged.put, room.number, origin, events[:space], self._now_ms())
+        self._wake(room.id)
+
+    # -- the worker of a room
+
+    def _wake(self, room_id: str) -> None:
+        self._news.setdefault(room_id, asyncio.Event()).set()
+        worker = self._workers.get(room_id)
+        if worker is None or worker.done():
+            worker = self._workers[room_id] = asyncio.create_task(self._work(room_id))
+            worker.add_done_callback(lambda _: self._forget(room_id))
+
+    def _forget(self, room_id: str) -> None:
+        worker = self._workers.get(room_id)
+        if worker is not None and worker.done():
+            del self._workers[room_id]
+            self._news.pop(room_id, None)
+
+    async def _work(self, room_id: str) -> None:
+        pause = _FIRST_PAUSE
+        news = self._news[room_id]
+        try:
+            while True:
+                news.clear()
+                room = await self._rooms.get(room_id)
+                waiting = await self._database.read(staged.of_room, room.number, _AT_ONCE)
+                if not waiting and not news.is_set():
+                    return
+                if await self._deal_with(room, waiting):
+                    pause = _FIRST_PAUSE
+                    continue
+                try:
+                    async with asyncio.timeout(pause):
+                        await news.wait()
+                except TimeoutError:
+                    pause = min(pause * 2, _LONGEST_PAUSE)
+        except Exception:
+            log.exception("taking in staged events failed; it is tried again later", room_id=room_id)
+
+    async def _deal_with(self, room: Room, waiting: Sequence[staged.Staged]) -> bool:
+        """Whether any of them is dealt with."""
+        done: list[str] = []
+        for row in waiting:
+            try:
+                event = read(row.json, room.version)
+                if room.joined_local:
+                    taken = await self._missing.take(room.id, event, row.origin)
+                    log.debug("a staged event was taken in", event_id=row.event_id, refused=_refusal(taken))
+            except FAILURES as error:
+                if self._now_ms() - row.received_ms < _PATIENCE_MS:
+                    log.info("what an event builds on can't be had yet", event_id=row.event_id, reason=str(error))
+                    continue
+                log.warning("an event is given up: nobody has what it builds on", event_id=row.event_id)
+            except InvalidEvent as error:
+                log.warning("a staged event can't be read", event_id=row.event_id, reason=error.message)
+            done.append(row.event_id)
+            await self._database.write(staged.drop, room.number, [row.event_id])
+        return bool(done)
+
+
+def _refusal(taken: Taken) -> str | None:
+    """What the sender is told: only what was rejected is; that an event is soft-failed is nobody's business."""
+    verdict = taken.verdict
+    if verdict is None or not verdict.outcome.is_rejected:
+        return None
+    if verdict.violation is not None:
+        return verdict.violation.message
+    return "The event was rejected." if verdict.outcome is Outcome.REJECTED else "The room's state forbids the event."

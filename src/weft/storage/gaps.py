@@ -1,0 +1,88 @@
+"""Where a room's history goes on beyond this server: events that others build on and that are not here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from weft.protocol.event import Event
+from weft.storage.database import Transaction, WriteTransaction
+
+
+class Gap(NamedTuple):
+    """A missing event, and the depth that it is below."""
+
+    event_id: str
+    depth: int
+
+
+def add(tx: WriteTransaction, room: int, event: Event, missing: Collection[str], *, wanted: bool) -> None:
+    """Notes events that an event builds on and that are not here. `wanted`: they are to be fetched unasked."""
+    tx.many(
+        """INSERT INTO missing_events (room, event_id, depth, wanted) VALUES (:room, :event_id, :depth, :wanted)
+           ON CONFLICT (room, event_id) DO UPDATE SET
+               depth = CASE WHEN missing_events.depth < excluded.depth
+                            THEN excluded.depth ELSE missing_events.depth END,
+               wanted = CASE WHEN excluded.wanted = 1 THEN 1 ELSE missing_events.wanted END""",
+        [{"room": room, "event_id": one, "depth": event.depth, "wanted": int(wanted)} for one in missing],
+    )
+
+
+def fill(tx: WriteTransaction, room: int, event_id: str) -> bool:
+    """An event that is here now is missing no longer. Whether it was."""
+    return bool(
+        tx.run("DELETE FROM missing_events WHERE room = :room AND event_id = :event_id", room=room, event_id=event_id)
+    )
+
+
+def below(tx: Transaction, room: int, depth: int, limit: int) -> list[Gap]:
+    """The gaps that come next on the way to the past from a depth."""
+    rows = tx.all(
+        """SELECT event_id, depth FROM missing_events WHERE room = :room AND depth <= :depth
+           ORDER BY depth DESC, event_id LIMIT :limit""",
+        room=room,
+        depth=depth,
+        limit=limit,
+    )
+    return [Gap(*row) for row in rows]
+
+
+def wanted(tx: Transaction, room: int, limit: int) -> list[Gap]:
+    """The newest gaps of a room that are to be filled unasked."""
+    rows = tx.all(
+        """SELECT event_id, depth FROM missing_events WHERE room = :room AND wanted = 1
+           ORDER BY depth DESC, event_id LIMIT :limit""",
+        room=room,
+        limit=limit,
+    )
+    return [Gap(*row) for row in rows]
+
+
+def give_up(tx: WriteTransaction, room: int, event_ids: Collection[str]) -> None:
+    """Nobody has these: they are asked for again only when somebody reads that far."""
+    tx.put(
+        "UPDATE missing_events SET wanted = 0 WHERE room = :room AND event_id IN :ids", room=room, ids=list(event_ids)
+    )
+
+
+def rooms_with_wanted(tx: Transaction) -> list[str]:
+    """The rooms that have gaps to be filled unasked."""
+    return [
+        room_id
+        for (room_id,) in tx.all(
+            """SELECT DISTINCT r.room_id FROM missing_events m JOIN rooms r ON r.room = m.room WHERE m.wanted = 1"""
+        )
+    ]
+
+
+def known_between(tx: Transaction, room: int, low: int, high: int, limit: int) -> int:
+    """How many accepted events of a room lie between two depths, counted up to `limit`."""
+    count: int = tx.value(
+        """SELECT COUNT(*) FROM (SELECT 1 FROM events
+               WHERE room = :room AND depth >= :low AND depth <= :high AND outcome = 0 LIMIT :limit) found""",
+        room=room,
+        low=low,
+        high=high,
+        limit=limit,
+    )
+    return count
