@@ -65,6 +65,24 @@ def build(
     `room_id` is None for the create event of a room whose id is that event's hash.
     Raises `InvalidEvent` or `BadJson` where the draft can't be an event of this room version.
     """
+    pdu = template(
+        draft, version=version, room_id=room_id, prev_events=prev_events, auth_events=auth_events, now_ms=now_ms
+    )
+    if version.format.event_id is EventIdFormat.SERVER_ASSIGNED:
+        pdu["event_id"] = f"${identity.new_localpart()}:{identity.server_name}"
+    return seal(pdu, version, identity.server_name, identity.signing_key)
+
+
+def template(
+    draft: Draft,
+    *,
+    version: RoomVersion,
+    room_id: str | None,
+    prev_events: Sequence[Event],
+    auth_events: Sequence[Event],
+    now_ms: int,
+) -> dict[str, Any]:
+    """The PDU that `build` seals: without hashes, signatures, and the id that some room versions put into it."""
     newest = sorted(prev_events, key=lambda event: event.depth, reverse=True)[:MAX_PREV_EVENTS]
     depth = min(MAX_DEPTH, 1 + newest[0].depth) if newest else 1
     content = draft.content
@@ -86,9 +104,7 @@ def build(
         else:
             pdu["redacts"] = draft.redacts
     pdu["content"] = content
-    if version.format.event_id is EventIdFormat.SERVER_ASSIGNED:
-        pdu["event_id"] = f"${identity.new_localpart()}:{identity.server_name}"
-    return seal(pdu, version, identity.server_name, identity.signing_key)
+    return pdu
 
 
 def references(events: Sequence[Event], version: RoomVersion) -> list[Any]:

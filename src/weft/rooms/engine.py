@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 import structlog
 
+from weft.federation.federation import Federation
 from weft.graph.build import Identity
 from weft.protocol.identifiers import domain_of
 from weft.rooms.append import Append
 from weft.rooms.receive import Receive
+from weft.rooms.remote import Remote
 from weft.rooms.rooms import Rooms
 from weft.storage import leases
 from weft.storage.cache import Budget
@@ -76,9 +78,29 @@ class Engine:
         self.append = Append(database, self.rooms, identities, outside.now_ms)
         self.history = HistoryPositions(database, name)
         self.receive = Receive(database, self.rooms, self.history)
+        self._remote: Remote | None = None
         self._snapshot_ids = itertools.count(1)
         self._followings: dict[str, Following] = {}
         self._tasks: list[asyncio.Task[None]] = []
+
+    def connect(self, federation: Federation) -> None:
+        """Gives the engine other servers to talk to; before `start`."""
+        self._remote = Remote(
+            self.database,
+            self.rooms,
+            self.receive,
+            federation,
+            self.identities,
+            self.outside.now_ms,
+            self.server_names,
+        )
+
+    @property
+    def remote(self) -> Remote:
+        """The part that needs other servers. Asking for it in an engine that has none is a fault of ours."""
+        if self._remote is None:
+            raise RuntimeError("this engine was not given other servers to talk to")
+        return self._remote
 
     # -- what is local
 
@@ -112,6 +134,8 @@ class Engine:
 
     async def stop(self) -> None:
         """Stops the followers, lets others take over, and closes the database once its writes are done."""
+        if self._remote is not None:
+            await self._remote.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

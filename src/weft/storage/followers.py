@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 import structlog
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 _BATCH = 500
 _LEASE_MS = 10_000
 _RETRY_SECONDS = 1.0
+_SETTLING_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,11 @@ class Follower:
     handle: Callable[[Sequence[Entry]], Awaitable[None]]
     #: Where it starts the first time: at the log's beginning, or at its present end.
     from_beginning: bool = True
+    #: Held while this process is the one that follows.
+    session: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    #: How much of what was handled is dealt with for good, for one that goes on working after `handle` returned: no
+    #: more than that is written down.
+    settled: Callable[[Vector], Vector] | None = None
 
 
 class Following:
@@ -95,12 +102,17 @@ class Following:
             await asyncio.gather(following, return_exceptions=True)
 
     async def _follow(self) -> None:
+        async with self.follower.session():
+            await self._follow_on()
+
+    async def _follow_on(self) -> None:
         self.cursor = await self._database.write(_start, self.follower)
+        settled = self._settled()
         passed = 0
         while True:
             entries = await self._next()
             if not entries:
-                await self._log.wait_for_anything()
+                settled = await self._wait(settled)
                 continue
             chosen = [entry for entry in entries if entry.kind in self.follower.kinds]
             if chosen:
@@ -108,11 +120,34 @@ class Following:
             following = self.cursor.advanced(entry.position for entry in entries)
             passed += len(entries)
             # What was none of its business may be passed again after a crash; other processes look at the row.
-            if chosen or passed >= _BATCH or self._database.shared:
+            if self.follower.settled is None and (chosen or passed >= _BATCH or self._database.shared):
                 await self._database.write(save_cursor, self.follower.name, following)
                 passed = 0
             self.cursor = following
             self._moved.set()
+            if self.follower.settled is not None and passed >= _BATCH:
+                settled, passed = await self._save_settled(settled), 0
+
+    def _settled(self) -> Vector:
+        return self.cursor if self.follower.settled is None else self.follower.settled(self.cursor)
+
+    async def _save_settled(self, before: Vector) -> Vector:
+        now = self._settled()
+        if now != before:
+            await self._database.write(save_cursor, self.follower.name, now)
+        return now
+
+    async def _wait(self, settled: Vector) -> Vector:
+        """Waits for news; meanwhile what has become settled is written down, a little later."""
+        if self.follower.settled is None or settled == self.cursor:
+            await self._log.wait_for_anything()
+            return settled
+        try:
+            async with asyncio.timeout(_SETTLING_SECONDS):
+                await self._log.wait_for_anything()
+        except TimeoutError:
+            return await self._save_settled(settled)
+        return settled
 
     async def _next(self) -> list[Entry]:
         entries = self._log.since(self.cursor, limit=_BATCH)

@@ -1,0 +1,66 @@
+"""Servers that have not got everything, on disk: what each may lack is what lies beyond its vector.
+
+A server that keeps up has no row here, whatever happens in its rooms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from weft.storage.database import Transaction, WriteTransaction
+from weft.storage.positions import Vector, beyond
+
+
+def read_all(tx: Transaction) -> dict[str, Vector]:
+    found: dict[str, dict[int, int]] = {}
+    for server_name, writer, number in tx.all("SELECT server_name, writer, number FROM behind_destinations"):
+        found.setdefault(server_name, {})[writer] = number
+    return {server_name: Vector(numbers) for server_name, numbers in found.items()}
+
+
+def put(tx: WriteTransaction, server_name: str, vector: Vector) -> None:
+    """A server has what is in the vector, and may lack the rest."""
+    clear(tx, server_name)
+    # Of an empty vector, too, there is a row: one for a writer that never was.
+    rows = [(0, 1), *vector]
+    tx.many(
+        """INSERT INTO behind_destinations (server_name, writer, number) VALUES (:server_name, :writer, :number)
+           ON CONFLICT DO NOTHING""",
+        [{"server_name": server_name, "writer": writer, "number": number} for writer, number in rows],
+    )
+
+
+def clear(tx: WriteTransaction, server_name: str) -> None:
+    tx.put("DELETE FROM behind_destinations WHERE server_name = :name", name=server_name)
+
+
+def rooms_with_news(tx: Transaction, since: Vector) -> list[int]:
+    """The rooms in which something happened beyond a vector, the newest last."""
+    rows = tx.all(
+        f"""SELECT room FROM log WHERE kind IN :kinds AND {beyond(since)} AND room IS NOT NULL
+            GROUP BY room ORDER BY MAX(position)""",
+        kinds=["event", "resolution"],
+    )
+    return [room for (room,) in rows]
+
+
+def concerned(tx: Transaction, rooms: Collection[int], server_name: str, since: Vector) -> list[int]:
+    """Which of some rooms a server is in, or was put out of beyond a vector."""
+    rows = tx.all(
+        f"""SELECT DISTINCT room FROM memberships
+            WHERE room IN :rooms AND user_id LIKE :pattern ESCAPE '!'
+              AND (membership = 'join' OR {beyond(since)})""",
+        rooms=list(rooms),
+        pattern=f"%:{_like(server_name)}",
+    )
+    found = {room for (room,) in rows}
+    return [room for room in rooms if room in found]
+
+
+def ends(tx: Transaction, room: int) -> list[str]:
+    rows = tx.all("SELECT event_id FROM forward_extremities WHERE room = :room ORDER BY event_id LIMIT 20", room=room)
+    return [event_id for (event_id,) in rows]
+
+
+def _like(text: str) -> str:
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
