@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from weft.federation.sender import Outgoing
 from weft.http.call import Requester, Route
 from weft.storage.followers import Follower
 from weft.storage.positions import Entry, Vector
@@ -20,6 +21,10 @@ class Task:
     run: Callable[[], Awaitable[object]]
 
 
+#: Takes in one EDU: the server that sent it, and its content, of which nothing is checked yet.
+EduHandler = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
     """Everything by which a module is reached: requests, the log, the clock, and `/sync`."""
@@ -31,6 +36,10 @@ class Module:
     sync: SyncPart | None = None
     followers: Sequence[Follower] = ()
     tasks: Sequence[Task] = ()
+    #: What it does with EDUs of other servers, by their type. May raise `MatrixError`: that one is then dropped.
+    edus: Mapping[str, EduHandler] = field(default_factory=dict)
+    #: What it tells other servers besides events.
+    outgoing: Sequence[Outgoing] = ()
     #: Brings what the module keeps in memory up to date with committed entries; must not wait.
     appliers: Sequence[Callable[[Sequence[Entry]], None]] = ()
 

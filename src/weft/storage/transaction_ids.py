@@ -68,3 +68,12 @@ def of_events(tx: Transaction, event_ids: list[str]) -> dict[str, dict[str, str]
 def prune(tx: WriteTransaction, before_ms: int) -> int:
     """Forgets what is older; returns how many."""
     return tx.run("DELETE FROM transaction_ids WHERE created_ms < :before", before=before_ms)
+
+
+def prune_endpoint(tx: WriteTransaction, endpoint: str, before_ms: int) -> int:
+    """As `prune`, of one endpoint only."""
+    return tx.run(
+        "DELETE FROM transaction_ids WHERE created_ms < :before AND endpoint = :endpoint",
+        before=before_ms,
+        endpoint=endpoint,
+    )
