@@ -67,6 +67,14 @@ class Append:
         """
         return (await self.append_all(room_id, [draft], transaction=transaction, also=also))[0]
 
+    async def prepare(self, room_id: str, draft: Draft) -> Event:
+        """The event that `append` would send now, signed; it is not part of the room. Raises as `append` does."""
+        for _ in range(_TRIES):
+            front = await self._make(await self._rooms.get(room_id), [draft], {})
+            if front is not None:
+                return front.made[0].stored.event
+        raise LimitExceeded(1000, "The room changes too fast; try again.")
+
     async def append_all(
         self,
         room_id: str,

@@ -67,6 +67,10 @@ class Backfill:
         except TimeoutError:
             log.info("a reader waited too long for a room's past", room_id=room.id)
 
+    async def has_gap(self, room: Room, depth: int) -> bool:
+        """Whether others know more of a room below a depth."""
+        return bool(await self._database.get(gaps.below, room.number, depth, 1))
+
     async def fill(self) -> None:
         """Closes gaps that came while this server was in the room, the newest first; gives up what nobody has."""
         for room_id in await self._database.read(gaps.rooms_with_wanted):

@@ -19,6 +19,7 @@ from weft.protocol.identifiers import domain_of
 from weft.rooms.append import Append
 from weft.rooms.receive import Receive
 from weft.rooms.remote import Remote
+from weft.rooms.room import Room
 from weft.rooms.rooms import Rooms
 from weft.storage import leases
 from weft.storage.cache import Budget
@@ -110,6 +111,10 @@ class Engine:
     def is_local(self, user_id: str) -> bool:
         """Whether the user belongs to one of this server's domains."""
         return domain_of(user_id) in self.identities
+
+    def is_shared(self, room: Room) -> bool:
+        """Whether other servers are in the room, too."""
+        return not room.servers.keys() <= self.identities.keys()
 
     @property
     def server_names(self) -> Collection[str]:

@@ -62,6 +62,7 @@ from weft.protocol.room_versions import ROOM_VERSIONS, EventIdFormat, RoomVersio
 from weft.rooms.incoming import Incoming, decode, read, whole
 from weft.rooms.missing import FAILURES
 from weft.rooms.outside import OutsideRooms, ensure_room
+from weft.rooms.previews import read_preview
 from weft.rooms.receive import Place, Receive
 from weft.rooms.room import Room
 from weft.rooms.rooms import Rooms
@@ -132,6 +133,10 @@ class Handshakes:
         version = _version(answer.room_version or "1", server)
         event = self._made(answer.event, version, user_id, room_id, {**content, "membership": "join"}, keep=(_VIA,))
         told = await self._send_join(origin, server, event)
+        room = await self._rooms.find(room_id)
+        if room is not None and room.joined_local:
+            # We are in the room; another server vouched for somebody whom nobody here may let in.
+            return await self._enter_own(room, await self._signed(event, told, server))
         entry = await self._entry(version, event, told, server)
         await self._database.write(_enter, entry, self._rooms.new_snapshot_id)
         self._rooms.drop(room_id)
@@ -162,10 +167,7 @@ class Handshakes:
         """What a resident server told of the room, checked and written down; the room itself is not entered yet."""
         if told.members_omitted:
             raise PeerError(f"{server} left out members though we did not ask for that")
-        if bytes(told.event) != bytes(NO_PDU):
-            event = await self._cosigned(event, told.event, server)
-        elif event.content.get(_VIA) is not None:
-            raise PeerError(f"{server} did not sign the join that it authorised")
+        event = await self._signed(event, told, server)
         inspected = await self._incoming.inspect(event.room_id, version, [*told.state, *told.auth_chain])
         state_ids = inspected.ids[: len(told.state)]
         number = await self._database.write(ensure_room, event.room_id, version)
@@ -197,6 +199,20 @@ class Handshakes:
             authorise(event, lambda key: at_hand.get(state.get(key, "")))
         except AuthRuleViolation as violation:
             raise PeerError(f"the join is not allowed by the room's state: {violation.message}") from None
+
+    async def _signed(self, event: Event, told: SendJoinV2Response, server: str) -> Event:
+        """Our join with the signature of the server that vouches for it, where one has to."""
+        if bytes(told.event) != bytes(NO_PDU):
+            return await self._cosigned(event, told.event, server)
+        if event.content.get(_VIA) is not None:
+            raise PeerError(f"{server} did not sign the join that it authorised")
+        return event
+
+    async def _enter_own(self, room: Room, event: Event) -> Room:
+        taken = (await self._receive.take(room.id, [event]))[event.event_id]
+        if taken.verdict is None or taken.verdict.outcome is not Outcome.ACCEPTED:
+            raise PeerError("the join is not allowed by the room's state as it is known here", permanent=False)
+        return await self._rooms.get(room.id)
 
     async def _cosigned(self, event: Event, answered: msgspec.Raw, server: str) -> Event:
         """Our event with another server's signature added to it."""
@@ -274,7 +290,8 @@ class Handshakes:
         told = await self._peers.call(
             SEND_KNOCK, request, origin=origin, destination=server, timeout=_MAKE_SECONDS, even_if_backed_off=True
         )
-        await self._outside.put(version, event, stripped_events(told.knock_room_state))
+        preview = await read_preview(self._incoming, room_id, version, told.knock_room_state)
+        await self._outside.put(version, event, preview.shown)
         return event.event_id
 
     # -- events
@@ -348,27 +365,6 @@ def told_to_client(errors: Sequence[PeerError | Unreachable | NotNow]) -> Matrix
     if all(isinstance(error, Unreachable | NotNow) for error in errors):
         return MatrixError(f"No server of the room could be reached: {reason}", errcode="M_UNKNOWN", status=502)
     return Forbidden(f"No server of the room went along: {reason}")
-
-
-def stripped_events(pdus: Sequence[msgspec.Raw]) -> list[dict[str, Any]]:
-    """Stripped state from another server: what of it is fit to be shown."""
-    found: list[dict[str, Any]] = []
-    for pdu in pdus[:_MOST_STRIPPED]:
-        try:
-            event = msgspec.json.decode(bytes(pdu))
-        except (ValueError, RecursionError):
-            continue
-        if not isinstance(event, dict):
-            continue
-        kept = {key: event.get(key) for key in ("type", "state_key", "sender", "content")}
-        if all(isinstance(kept[key], str) for key in ("type", "state_key", "sender")) and isinstance(
-            kept["content"], dict
-        ):
-            found.append(kept)
-    return found
-
-
-_MOST_STRIPPED: Final = 50
 
 
 def _version(identifier: str, server: str) -> RoomVersion:

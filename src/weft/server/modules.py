@@ -37,6 +37,7 @@ from weft.modules import (
     server_notices,
     spaces,
     sync,
+    transactions,
     typing,
     ui_auth,
     unread,
@@ -47,6 +48,7 @@ from weft.protocol.errors import LimitExceeded
 from weft.protocol.identifiers import localpart_of
 from weft.rooms.access import RoomAccess
 from weft.rooms.engine import Engine
+from weft.server.sending import sender_module
 from weft.settings import Settings
 from weft.storage.database import WriteTransaction
 
@@ -131,22 +133,24 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     directory_ = directory.Directory(engine, settings.rooms, directory.RemoteDirectories(asking))
     viewing = membership.Viewing(engine, user_rooms, sight)
     stripped_states = membership.StrippedStates(engine)
+    elsewhere = membership.Elsewhere(engine)
     members = membership.Members(engine, viewing, user_rooms, forms)
-
-    async def is_guest(user_id: str) -> bool:
-        account = await accounts_.find(user_id)
-        return account is not None and account.is_guest
 
     memberships = membership.Memberships(
         engine,
         profile_of=profiles.profile_of,
         account_data_of=account_data_.content_of,
-        resolve=directory_.resolve,
-        is_guest=is_guest,
+        locate=directory_.locate,
+        is_guest=accounts_.is_guest,
+        elsewhere=elsewhere,
         notices_localpart=settings.server_notices.localpart,
         on_replaced=on_replaced,
     )
     accounts_.hooks.after_deactivation.append(memberships.leave_all)
+    admitting = membership.Admitting(
+        engine, access, elsewhere, exists=accounts_.exists, check_invite=memberships.check_invite
+    )
+    transactions_ = transactions.Transactions(engine, access)
     sending = room_events.Sending(engine, memberships, directory_)
     room_state = room_events.RoomState(engine, viewing, forms)
     history_ = history.History(
@@ -158,10 +162,6 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     upgrade = room_creation.RoomUpgrade(engine, creation, memberships, directory_, on_replaced=on_replaced)
     summaries = room_summary.RoomSummaries(engine, directory_, access, room_summary.RemoteRooms(engine, asking))
 
-    async def exists(user_id: str) -> bool:
-        account = await accounts_.find(user_id)
-        return account is not None and not account.is_deactivated
-
     notices = server_notices.ServerNotices(
         engine,
         creation,
@@ -169,7 +169,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         settings.server_notices,
         default_version=settings.rooms.default_version,
         set_tag=account_data_.set_tag,
-        exists=exists,
+        exists=accounts_.exists,
     )
     search_index = search.Index(engine)
     search_ = search.Search(
@@ -190,7 +190,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         discovery.module(settings),
         filters.module(filters_),
         history.module(engine, history_, history.Serving(engine, access, server_sight)),
-        membership.module(memberships, members, stripped_states),
+        membership.module(memberships, members, stripped_states, admitting),
         mutual_rooms.module(user_rooms),
         openid.module(openid.OpenIdService(engine, accounts_)),
         presence.module(engine, presence_),
@@ -198,7 +198,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
             profiles, profile.RemoteProfiles(engine, asking), propagation, shows_profiles=settings.federation.profiles
         ),
         push_rules.module(engine, push_rules_),
-        receipts.module(engine, receipts_),
+        receipts.module(engine, receipts_, access),
         relations.module(relations.Relations(engine, history_, sight=sight, forms=forms)),
         reporting.module(reporting.ReportingService(engine, sight)),
         room_creation.module(creation, upgrade),
@@ -208,11 +208,14 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         server_keys.module(federation.own_keys, federation.keyring, engine.outside.now_ms),
         server_notices.module(notices),
         spaces.module(spaces.Hierarchy(engine, summaries)),
-        typing.module(engine, typing_),
+        transactions.module(engine, transactions_),
+        typing.module(engine, typing_, access),
         ui_auth.module(ui_auth_),
         unread.module(unread_, notifications),
         user_directory.module(engine, user_directory_),
     ]
+    transactions_.edus = {edu_type: handle for part in parts for edu_type, handle in part.edus.items()}
+    parts.append(sender_module(engine, [told for part in parts for told in part.outgoing]))
     sync_ = sync.SyncService(
         engine,
         user_rooms=user_rooms,

@@ -80,6 +80,15 @@ class AccountsService:
     async def find(self, user_id: str) -> Account | None:
         return await self._database.get(store.find, user_id)
 
+    async def is_guest(self, user_id: str) -> bool:
+        account = await self.find(user_id)
+        return account is not None and account.is_guest
+
+    async def exists(self, user_id: str) -> bool:
+        """Whether there is such an account, and it is not deactivated."""
+        account = await self.find(user_id)
+        return account is not None and not account.is_deactivated
+
     async def active(self, user_id: str) -> Account:
         """A local account that has not ended.
 

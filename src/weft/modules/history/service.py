@@ -78,15 +78,34 @@ class History:
         start, until = self._start(args), parse_place(args.to) if args.to else None
         viewer = await self.viewer(requester)
         limit = min(args.limit, chosen.limit(MAX_LIMIT, MAX_LIMIT))
+        if args.dir == "b":
+            view = await self._with_past(view, start, limit, requester.user_id)
         ask = await self.ask(view, viewer, limit, chosen)
         page = await (self.pages.backwards if args.dir == "b" else self.pages.forwards)(view.room, start, ask, until)
         formed = await self.formed(view.room, page.seen, viewer)
+        if args.dir == "b":
+            page = await self._further(view.room, page, start)
         parts = [b'{"chunk":[%s],"start":"%s"' % (b",".join(formed), start.spell().encode())]
         if page.end is not None:
             parts.append(b',"end":"%s"' % page.end.spell().encode())
         if chosen.lazy_load_members and page.seen:
             parts.append(b',"state":[%s]' % b",".join(await self._senders(view.room, page, viewer)))
         return b"".join(parts) + b"}"
+
+    async def _with_past(self, view: View, start: Place, limit: int, user_id: str) -> View:
+        """The same view, once the part of the past that is asked for has been fetched from the room's other servers."""
+        if not self._engine.is_shared(view.room):
+            return view
+        await self._engine.remote.backfill.ensure(view.room, start.order[0], limit)
+        return await self._viewing.view(view.room.id, user_id)
+
+    async def _further(self, room: Room, page: Page, start: Place) -> Page:
+        """A page that ends where others know more is not the last one: they may answer the next time."""
+        if page.end is not None or not page.seen or not self._engine.is_shared(room):
+            return page
+        order = page.seen[-1].stored.order
+        has_gap = await self._engine.remote.backfill.has_gap(room, order[0])
+        return Page(page.seen, Place(order, start.cut)) if has_gap else page
 
     def _start(self, args: GetRoomEventsRequest) -> Place:
         if args.from_ is not None:

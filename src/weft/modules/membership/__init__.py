@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from weft.modules.membership.admitting import Admitting
 from weft.modules.membership.client_api import MembershipApi
+from weft.modules.membership.elsewhere import Elsewhere
+from weft.modules.membership.federation_api import FederationApi
 from weft.modules.membership.members import Members
 from weft.modules.membership.service import Memberships, member_profile
 from weft.modules.membership.stripped_state import StrippedStates
 from weft.modules.membership.viewing import Viewing
 from weft.modules.module import Module
 
-__all__ = ["Members", "Memberships", "StrippedStates", "Viewing", "member_profile", "module"]
+__all__ = ["Admitting", "Elsewhere", "Members", "Memberships", "StrippedStates", "Viewing", "member_profile", "module"]
 
 
-def module(memberships: Memberships, members: Members, stripped_states: StrippedStates) -> Module:
+def module(memberships: Memberships, members: Members, stripped_states: StrippedStates, admitting: Admitting) -> Module:
     return Module(
         name="membership",
-        routes=MembershipApi(memberships, members).routes(),
+        routes=[*MembershipApi(memberships, members).routes(), *FederationApi(admitting).routes()],
         appliers=(stripped_states.apply,),
     )

@@ -44,12 +44,19 @@ class MembershipApi:
     async def join_room(self, call: Call[api.JoinRoomRequest]) -> api.RoomIdResponse:
         args = call.args
         room_id = await self._memberships.join(
-            call.requester, args.room_id_or_alias, reason=args.reason, third_party_signed=args.third_party_signed
+            call.requester,
+            args.room_id_or_alias,
+            via=[*args.via, *args.server_name],
+            reason=args.reason,
+            third_party_signed=args.third_party_signed,
         )
         return api.RoomIdResponse(room_id=room_id)
 
     async def knock_room(self, call: Call[api.KnockRoomRequest]) -> api.RoomIdResponse:
-        room_id = await self._memberships.knock(call.requester, call.args.room_id_or_alias, reason=call.args.reason)
+        args = call.args
+        room_id = await self._memberships.knock(
+            call.requester, args.room_id_or_alias, via=[*args.via, *args.server_name], reason=args.reason
+        )
         return api.RoomIdResponse(room_id=room_id)
 
     async def leave_room(self, call: Call[api.LeaveRoomRequest]) -> Empty:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any, Final
 
-from weft.protocol.errors import Forbidden
+from weft.protocol.errors import Forbidden, MatrixError
 from weft.protocol.event import Event
 from weft.protocol.power_levels import PowerLevels
 from weft.rooms.engine import Engine
@@ -20,6 +20,10 @@ from weft.rooms.room import Room
 _MOST_ALLOWED: Final = 100
 
 
+class CantVouch(MatrixError):
+    """This server can't let a user into a restricted room; perhaps another one can."""
+
+
 async def check_guest(engine: Engine, room: Room) -> None:
     """Raises `Forbidden` unless guests may be in the room."""
     event = await engine.rooms.state_event(room, "m.room.guest_access")
@@ -27,22 +31,34 @@ async def check_guest(engine: Engine, room: Room) -> None:
         raise Forbidden("Guests can't join this room.")
 
 
-async def authoriser(engine: Engine, room: Room, user_id: str) -> str | None:
-    """The member in whose name a restricted join is authorised; None where the join rule asks for none.
+async def vouching_for(engine: Engine, room: Room, user_id: str) -> str | None:
+    """The member of ours in whose name a restricted join is authorised; None where the join rule asks for none.
 
-    Raises `Forbidden` for a user who is in none of the rooms that the rule allows.
+    Raises `Forbidden` for a user who is in none of the rooms that the rule allows, and `CantVouch` where this server
+    can't tell, or nobody of it may: then another server of the room may know better.
     """
     rules = await engine.rooms.state_event(room, "m.room.join_rules")
     if rules is None or not _is_restricted(room, rules.content):
         return None
     if not await may_join_by_membership(engine, rules.content, user_id):
-        raise Forbidden("You are not invited, and in none of the rooms whose members may join.")
+        if await _knows_all(engine, rules.content):
+            raise Forbidden("You are not invited, and in none of the rooms whose members may join.")
+        raise CantVouch("This server is not in the rooms whose members may join.", errcode="M_UNABLE_TO_AUTHORISE_JOIN")
     create = await engine.rooms.state_event(room, "m.room.create")
     current = await engine.rooms.state_event(room, "m.room.power_levels")
     found = _inviter(room, create, current) if create is not None else None
     if found is None:
-        raise Forbidden("Nobody of this server who is in the room may invite to it.")
+        raise CantVouch("Nobody of this server who is in the room may invite to it.", errcode="M_UNABLE_TO_GRANT_JOIN")
     return found
+
+
+async def _knows_all(engine: Engine, join_rules: dict[str, Any]) -> bool:
+    """Whether this server is in every room that a restricted join rule allows."""
+    for room_id in _allowed(join_rules.get("allow")):
+        room = engine.rooms.cached(room_id) or await engine.rooms.find(room_id)
+        if room is None or not room.joined_local:
+            return False
+    return True
 
 
 async def may_join_by_membership(engine: Engine, join_rules: dict[str, Any], user_id: str) -> bool:

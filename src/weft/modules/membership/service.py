@@ -8,13 +8,14 @@ https://spec.matrix.org/v1.19/client-server-api/#room-membership
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
 from weft.graph.build import Draft
 from weft.http.call import Requester
-from weft.modules.membership.joining import authoriser, check_guest
+from weft.modules.membership.elsewhere import Elsewhere
+from weft.modules.membership.joining import CantVouch, check_guest, vouching_for
 from weft.modules.membership.viewing import not_in_room
 from weft.protocol.api.client.membership import ThirdPartySigned
 from weft.protocol.errors import AuthRuleViolation, BadJson, BadState, Forbidden, InvalidParam, MatrixError, NotFound
@@ -33,8 +34,8 @@ _PRESENT: Final = frozenset({"join", "invite", "knock"})
 ProfileOf = Callable[[str], Awaitable[Mapping[str, Any]]]
 #: The content of a user's account data of a type; None if there is none.
 AccountDataOf = Callable[[str, str], Awaitable[Mapping[str, Any] | None]]
-#: The room id of a room id or alias; raises `MatrixError`.
-Resolve = Callable[[str], Awaitable[str]]
+#: The room id of a room id or alias, and servers that may be in the room; raises `MatrixError`.
+Locate = Callable[[str], Awaitable[tuple[str, Sequence[str]]]]
 #: Whether an account of this server is a guest's.
 IsGuest = Callable[[str], Awaitable[bool]]
 #: Called with a user, the room that they were in, and its replacement, which they have just joined.
@@ -56,15 +57,17 @@ class Memberships:
         *,
         profile_of: ProfileOf,
         account_data_of: AccountDataOf,
-        resolve: Resolve,
+        locate: Locate,
         is_guest: IsGuest,
         notices_localpart: str,
+        elsewhere: Elsewhere,
         on_replaced: OnReplaced | None = None,
     ) -> None:
         self._engine = engine
+        self._elsewhere = elsewhere
         self._profile_of = profile_of
         self._account_data_of = account_data_of
-        self._resolve = resolve
+        self._locate = locate
         self._is_guest = is_guest
         self._notices_localpart = notices_localpart
         self._on_replaced = on_replaced
@@ -76,20 +79,26 @@ class Memberships:
         requester: Requester,
         room_id_or_alias: str,
         *,
+        via: Sequence[str] = (),
         reason: str | None = None,
         third_party_signed: ThirdPartySigned | None = None,
     ) -> str:
-        """Joins a room by id or alias; returns its id. Whoever is in already gets their present profile into it."""
-        room_id = await self._resolve(room_id_or_alias)
+        """Joins a room by id or alias; returns its id. Whoever is in already gets their present profile into it.
+
+        `via` are servers to ask for a room that nobody here is in.
+        """
+        room_id, servers = await self._locate(room_id_or_alias)
         if third_party_signed is not None:
             await self._accept_third_party(requester.user_id, room_id, third_party_signed)
-        await self._join(requester, room_id, {}, reason)
+        await self._join(requester, room_id, {}, reason, [*via, *servers])
         return room_id
 
-    async def knock(self, requester: Requester, room_id_or_alias: str, *, reason: str | None = None) -> str:
+    async def knock(
+        self, requester: Requester, room_id_or_alias: str, *, via: Sequence[str] = (), reason: str | None = None
+    ) -> str:
         """Asks to be let into a room; returns its id."""
-        room_id = await self._resolve(room_id_or_alias)
-        await self._knock(requester.user_id, room_id, {}, reason)
+        room_id, servers = await self._locate(room_id_or_alias)
+        await self._knock(requester.user_id, room_id, {}, reason, [*via, *servers])
         return room_id
 
     async def leave(
@@ -106,7 +115,10 @@ class Memberships:
             return current.event_id
         if membership == "invite" and await self.is_notice_room(room):
             raise MatrixError("You can't reject this invite.", errcode="M_CANNOT_LEAVE_SERVER_NOTICE_ROOM", status=403)
-        return await self._append(room_id, user_id, user_id, _made(content, "leave", reason))
+        made = _made(content, "leave", reason)
+        if self._elsewhere.is_elsewhere(room):
+            return await self._elsewhere.leave(user_id, room, made)
+        return await self._append(room_id, user_id, user_id, made)
 
     async def forget(self, user_id: str, room_id: str) -> None:
         """Hides a room that the user has left, with all of its history."""
@@ -127,6 +139,8 @@ class Memberships:
         room = await self._entered(requester.user_id, room_id)
         await self.check_invite(target)
         made = await self.member_content(target, "invite", content, reason)
+        if not self._engine.is_local(target):
+            return await self._elsewhere.invite(room, requester.user_id, target, made)
         return await self._set(room, requester.user_id, target, made)
 
     async def kick(
@@ -199,9 +213,7 @@ class Memberships:
     async def check_invite(self, target: str) -> None:
         """Raises what forbids inviting the user, whoever invites them to whatever room."""
         _check_user_id(target)
-        if not self._engine.is_local(target):
-            raise Forbidden(f"This server does not talk to {domain_of(target)}.")
-        if await self.blocks_invites(target):
+        if self._engine.is_local(target) and await self.blocks_invites(target):
             raise MatrixError(f"{target} does not want to be invited.", errcode="M_INVITE_BLOCKED", status=403)
 
     async def blocks_invites(self, user_id: str) -> bool:
@@ -229,10 +241,17 @@ class Memberships:
             if row.membership not in _PRESENT:
                 continue
             try:
-                await self._append(row.room_id, user_id, user_id, {"membership": "leave"})
+                await self._leave_for_good(user_id, row.room_id)
             except AuthRuleViolation:
                 # Somebody else removed the user meanwhile.
                 continue
+
+    async def _leave_for_good(self, user_id: str, room_id: str) -> None:
+        room = await self._engine.rooms.get(room_id)
+        if self._elsewhere.is_elsewhere(room):
+            await self._elsewhere.leave(user_id, room, {"membership": "leave"})
+        else:
+            await self._append(room_id, user_id, user_id, {"membership": "leave"})
 
     async def is_notice_room(self, room: Room) -> bool:
         """Whether the server itself made the room, to send its notices in."""
@@ -245,10 +264,14 @@ class Memberships:
 
     # -- how
 
-    async def _join(self, requester: Requester, room_id: str, given: Content, reason: str | None) -> str:
+    async def _join(
+        self, requester: Requester, room_id: str, given: Content, reason: str | None, via: Sequence[str] = ()
+    ) -> str:
         user_id = requester.user_id
-        room = self._engine.rooms.cached(room_id) or await self._known(room_id)
+        room = self._engine.rooms.cached(room_id) or await self._engine.rooms.find(room_id)
         made = await self.member_content(user_id, "join", given, reason)
+        if room is None or self._elsewhere.is_elsewhere(room):
+            return await self._join_elsewhere(requester, room_id, room, made, via)
         if requester.is_guest:
             await check_guest(self._engine, room)
             made["kind"] = "guest"
@@ -258,7 +281,12 @@ class Memberships:
             if current is not None and _without_authoriser(current.content) == made:
                 return current.event_id
         elif membership not in ("invite", "ban"):
-            vouching = await authoriser(self._engine, room, user_id)
+            try:
+                vouching = await vouching_for(self._engine, room, user_id)
+            except CantVouch as error:
+                if not any(not self._engine.is_local_domain(name) for name in room.servers):
+                    raise Forbidden(error.message) from None
+                return await self._join_elsewhere(requester, room_id, room, made, via)
             if vouching is not None:
                 made[_AUTHORISED_VIA] = vouching
         event_id = await self._append(room_id, user_id, user_id, made)
@@ -266,9 +294,26 @@ class Memberships:
             await self._replaced(self._on_replaced, room, user_id)
         return event_id
 
-    async def _knock(self, user_id: str, room_id: str, given: Content, reason: str | None) -> str:
-        room = await self._known(room_id)
+    async def _join_elsewhere(
+        self, requester: Requester, room_id: str, room: Room | None, made: dict[str, Any], via: Sequence[str]
+    ) -> str:
+        """Joins through another server."""
+        if requester.is_guest:
+            raise MatrixError(
+                "Guests can't join rooms of other servers.", errcode="M_GUEST_ACCESS_FORBIDDEN", status=403
+            )
+        event_id = await self._elsewhere.join(requester.user_id, room_id, via, made, room)
+        if self._on_replaced is not None:
+            await self._replaced(self._on_replaced, await self._engine.rooms.get(room_id), requester.user_id)
+        return event_id
+
+    async def _knock(
+        self, user_id: str, room_id: str, given: Content, reason: str | None, via: Sequence[str] = ()
+    ) -> str:
+        room = await self._engine.rooms.find(room_id)
         made = await self.member_content(user_id, "knock", given, reason)
+        if room is None or self._elsewhere.is_elsewhere(room):
+            return await self._elsewhere.knock(user_id, room_id, via, made, room)
         return await self._set(room, user_id, user_id, made)
 
     async def _set(self, room: Room, sender: str, target: str, content: dict[str, Any]) -> str:

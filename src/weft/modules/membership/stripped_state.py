@@ -17,6 +17,8 @@ from weft.rooms.room import Room
 from weft.storage.events import StoredEvent
 from weft.storage.positions import Entry
 
+_MEMBER: Final = "m.room.member"
+
 #: The create event comes first: it must be there.
 STRIPPED_KEYS: Final[tuple[StateKey, ...]] = (
     ("m.room.create", ""),
@@ -39,8 +41,13 @@ class StrippedStates:
         self._engine = engine
         self._kept = engine.budget.cache("stripped_states", 0.01, _size)
 
-    async def of(self, room: Room) -> list[bytes]:
-        """The room's stripped state events as JSON. The list is shared: don't change it."""
+    async def of(self, room: Room, user_id: str) -> list[bytes]:
+        """The stripped state events that a user is shown of a room, as JSON. The list is shared: don't change it.
+
+        Of a room that nobody here is in, what another server showed of it.
+        """
+        if not room.joined_local and (view := await self._engine.remote.outside.view(room.number, user_id)) is not None:
+            return [dumps(event) for event in view if event.get("state_key") != user_id or event["type"] != _MEMBER]
         state = room.current.state
         ids = tuple(event_id for key in STRIPPED_KEYS if (event_id := state.get(key)) is not None)
         kept: _Kept | None = self._kept.get(room.id)

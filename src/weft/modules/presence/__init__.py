@@ -2,6 +2,7 @@
 
 from weft.modules.module import Module, Task
 from weft.modules.presence.client_api import ClientApi
+from weft.modules.presence.federation import EDU, PresenceFederation
 from weft.modules.presence.service import Presence
 from weft.modules.presence.sharing import Sharing
 from weft.modules.presence.sync import PresenceSync
@@ -11,10 +12,13 @@ __all__ = ["Presence", "Sharing", "module"]
 
 
 def module(engine: Engine, presence: Presence) -> Module:
+    federation = PresenceFederation(engine, presence)
     return Module(
         name="presence",
         routes=ClientApi(engine, presence).routes(),
         sync=PresenceSync(engine, presence),
         tasks=(Task(name="presence", every_seconds=2.0, run=presence.tick),) if presence.enabled else (),
+        edus={EDU: federation.take} if presence.enabled else {},
+        outgoing=(federation,) if presence.enabled else (),
         appliers=(presence.apply,),
     )

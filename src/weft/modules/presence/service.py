@@ -24,6 +24,8 @@ from weft.storage.positions import Entry
 _GRACE_MS = 30_000
 #: How long somebody counts as connected who says so without syncing.
 _SAID_SO_MS = 60_000
+#: How long another server's word on a user counts.
+_BELIEVED_MS = 35 * 60_000
 _IDLE_MS = 5 * 60_000
 _CURRENTLY_MS = 60_000
 #: How exactly the other processes know until when somebody is connected.
@@ -94,6 +96,22 @@ class Presence:
         now_ms = self._engine.outside.now_ms()
         self._connection(user_id, now_ms + _SAID_SO_MS)
         await self._put(State(user_id, presence, status_msg, now_ms, presence == ONLINE))
+
+    async def told(self, state: State) -> None:
+        """Another server says so of a user of its own; it is believed for a while."""
+        if not self.enabled:
+            return
+        self._connection(state.user_id, self._engine.outside.now_ms() + _BELIEVED_MS)
+        known = (await self.here()).get(state.user_id)
+        if known is None and state.state == OFFLINE:
+            return
+        is_news = known is None or (known.state, known.status_msg, known.currently_active) != (
+            state.state,
+            state.status_msg,
+            state.currently_active,
+        )
+        if is_news:
+            await self._put(state)
 
     async def of(self, user_id: str) -> State | None:
         """Somebody's presence, as it is written down; None for one who never had any."""
@@ -169,6 +187,8 @@ class Presence:
         last_active = self.last_active_ms(state)
         if until.get(state.user_id, 0) < now_ms and self._started_ms + 2 * _GRACE_MS < now_ms:
             return state._replace(state=OFFLINE, last_active_ms=last_active, currently_active=False)
+        if not self._engine.is_local(state.user_id):
+            return None
         idle = now_ms - last_active
         if state.state == UNAVAILABLE:
             if last_active == state.last_active_ms or idle > _CURRENTLY_MS:

@@ -63,10 +63,20 @@ class Receipts:
 
     # -- writing
 
-    async def send(self, user_id: str, room_id: str, receipt_type: str, event_id: str, thread: str | None) -> None:
+    async def send(
+        self,
+        user_id: str,
+        room_id: str,
+        receipt_type: str,
+        event_id: str,
+        thread: str | None,
+        *,
+        ts: int | None = None,
+    ) -> None:
         """Says that a user has read up to an event; does nothing where they had read further.
 
-        `thread` is `main`, a thread's root, or None for the room as a whole.
+        `ts` is when, in milliseconds since the epoch, if not now. `thread` is `main`, a thread's root, or None for the
+        room as a whole.
         Raises `Forbidden` for who is not in the room, `NotFound` for an event that isn't, `InvalidParam`.
         """
         if thread is not None:
@@ -74,20 +84,21 @@ class Receipts:
                 raise InvalidParam("A fully-read marker is not for a thread.")
             if thread != threads.MAIN and not (thread.startswith("$") and "\0" not in thread):
                 raise InvalidParam("thread_id must be `main` or the event id of a thread's root.")
-        await self._move(user_id, room_id, {receipt_type: event_id}, thread)
+        await self._move(user_id, room_id, {receipt_type: event_id}, thread, ts)
 
     async def send_markers(self, user_id: str, room_id: str, markers: Mapping[str, str]) -> None:
         """Moves several at once, each (by type) to its event."""
         await self._move(user_id, room_id, markers, None)
 
-    async def _move(self, user_id: str, room_id: str, markers: Mapping[str, str], thread: str | None) -> None:
+    async def _move(
+        self, user_id: str, room_id: str, markers: Mapping[str, str], thread: str | None, ts: int | None = None
+    ) -> None:
         room = await self._engine.rooms.find(room_id)
         if room is None or room.membership(user_id) != "join":
             raise Forbidden("You are not in this room.")
         places = {event_id: await self._place(room, event_id) for event_id in set(markers.values())}
-        await self._engine.database.write(
-            _put_all, room.number, room_id, user_id, markers, thread, places, self._engine.outside.now_ms()
-        )
+        when = self._engine.outside.now_ms() if ts is None else ts
+        await self._engine.database.write(_put_all, room.number, room_id, user_id, markers, thread, places, when)
 
     async def _place(self, room: Room, event_id: str) -> Place:
         stored = await self._engine.rooms.event(event_id) if "\0" not in event_id else None

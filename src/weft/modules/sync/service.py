@@ -46,8 +46,8 @@ class Surroundings:
     ignored_users: Callable[[str], Awaitable[Collection[str]]]
     #: Whether a user wants no invitations at all.
     blocks_invites: Callable[[str], Awaitable[bool]]
-    #: The stripped state of a room, for those who are not in it.
-    stripped_state: Callable[[Room], Awaitable[Sequence[bytes]]]
+    #: The stripped state of a room, for a user who is not in it.
+    stripped_state: Callable[[Room, str], Awaitable[Sequence[bytes]]]
     #: What the user has not read in a room that they are in.
     unread: Callable[[str, Room], Awaitable[Counts]]
     #: Called with the presence that the client reports, and for how many milliseconds it may wait.
@@ -243,7 +243,7 @@ class SyncService:
             member.event.sender in ignored or await self._around.blocks_invites(answer.user_id)
         ):
             return
-        outside = await self._around.stripped_state(room)
+        outside = await self._around.stripped_state(room, answer.user_id)
         state = event_list([*outside, dumps(stripped(member.event))])
         if seat.membership == "invite":
             answer.invite[room_id] = b'{"invite_state":%s}' % state

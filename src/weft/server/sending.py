@@ -1,0 +1,60 @@
+"""What sends to other servers, as a module: followers of the log that know who is in which room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import Final
+
+from weft.federation.sender import Outgoing, Sender
+from weft.modules.module import Module
+from weft.protocol.identifiers import domain_of
+from weft.rooms.engine import Engine
+from weft.storage.events import StoredEvent
+
+#: On a shared database, processes divide other servers among themselves in so many parts.
+_SHARES: Final = 4
+
+
+def sender_module(engine: Engine, outgoing: Sequence[Outgoing]) -> Module:
+    """The module that sends events, and what other modules tell besides."""
+    federation = engine.remote.federation
+    if not federation.enabled:
+        return Module(name="sending")
+    numbers = count(1)
+    mark = engine.outside.token(8)
+
+    async def servers_of(stored: StoredEvent) -> Iterable[str]:
+        event = stored.event
+        room = await engine.rooms.get(event.room_id)
+        servers = set(room.servers)
+        # Who is put out, or whose invite is taken back, has to hear of that much.
+        if event.membership in ("leave", "ban") and event.state_key is not None:
+            servers.add(domain_of(event.state_key))
+        return servers
+
+    async def origin_of(number: int) -> str:
+        room = await engine.rooms.get(await engine.rooms.room_id(number))
+        return engine.remote.missing.own_domain(room)
+
+    shares = _SHARES if engine.database.shared else 1
+    senders = [
+        Sender(
+            engine.database,
+            federation.peers,
+            federation.destinations,
+            servers_of=servers_of,
+            origin_of=origin_of,
+            is_local=engine.is_local_domain,
+            default_origin=next(iter(engine.server_names)),
+            outgoing=outgoing,
+            new_transaction_id=lambda: f"{mark}{next(numbers)}",
+            now_ms=engine.outside.now_ms,
+            share=share,
+            shares=shares,
+        )
+        for share in range(shares)
+    ]
+    for sender in senders:
+        federation.destinations.on_return.append(sender.returned)
+    return Module(name="sending", followers=[sender.follower for sender in senders])
