@@ -139,12 +139,12 @@ class Engine:
 
     async def stop(self) -> None:
         """Stops the followers, lets others take over, and closes the database once its writes are done."""
-        if self._remote is not None:
-            await self._remote.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        if self._remote is not None:
+            await self._remote.close()
         for following in self._followings.values():
             with contextlib.suppress(DatabaseError):
                 await following.release()

@@ -45,3 +45,4 @@ class Remote:
         """Stops what is under way; what others gave us and is not dealt with yet is there at the next start."""
         await self.staging.close()
         await self.backfill.close()
+        await self.federation.close()

@@ -47,7 +47,10 @@ class RoomCreation:
         self._limit = limit
 
     async def create_room(self, requester: Requester, request: CreateRoomRequest) -> CreateRoomResponse:
-        """What `POST /createRoom` asks for. Raises `MatrixError`; then nothing has been made."""
+        """What `POST /createRoom` asks for.
+
+        Raises `MatrixError`; then nothing has been made, unless another server would not take an invite.
+        """
         version = room_version(request.room_version if request.room_version is not None else self._default_version)
         creator = requester.user_id
         invitees = _invitees(request, creator)
@@ -75,6 +78,10 @@ class RoomCreation:
             invites=await self._invites(invitees, is_direct=request.is_direct),
         )
         room = await self.create(version, first_events.drafts(plan), alias=alias, publishing=public)
+        for user_id in invitees:
+            # Their servers sign the invites too, so these come when the room is there.
+            if not self._engine.is_local(user_id):
+                await self._memberships.invite(requester, room.id, user_id, content=_invite(request.is_direct))
         return CreateRoomResponse(room_id=room.id, room_alias=alias)
 
     async def create(
@@ -137,12 +144,16 @@ class RoomCreation:
         return [(event.type, event.state_key, event.content) for event in given]
 
     async def _invites(self, invitees: Sequence[str], *, is_direct: bool | None) -> dict[str, dict[str, Any]]:
-        given = {"is_direct": True} if is_direct else {}
         contents: dict[str, dict[str, Any]] = {}
         for user_id in invitees:
             await self._memberships.check_invite(user_id)
-            contents[user_id] = await self._memberships.member_content(user_id, "invite", given)
+            if self._engine.is_local(user_id):
+                contents[user_id] = await self._memberships.member_content(user_id, "invite", _invite(is_direct))
         return contents
+
+
+def _invite(is_direct: bool | None) -> dict[str, Any]:
+    return {"is_direct": True} if is_direct else {}
 
 
 def _invitees(request: CreateRoomRequest, creator: str) -> list[str]:

@@ -1,0 +1,295 @@
+"""Conversations between people of several servers, as they would have them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from weft.testing.client import Client
+from weft.testing.clock import Clock
+from weft.testing.network import Network
+from weft.testing.server import TestServer
+
+VERSIONS = [str(number) for number in range(1, 13)]
+
+
+@pytest_asyncio.fixture
+async def servers(tmp_path: Path) -> AsyncIterator[list[TestServer]]:
+    """Three servers that can reach each other."""
+    network, clock = Network(), Clock()
+    made: list[TestServer] = []
+    for name in ("one.test", "two.test", "three.test"):
+        folder = tmp_path / name
+        folder.mkdir()
+        server = TestServer(folder, settings={"server": {"names": [name]}}, network=network, clock=clock)
+        await server.start()
+        made.append(server)
+    yield made
+    for server in made:
+        await server.stop()
+
+
+async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:
+    """What `check` returns once that is true."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        found = await check()
+        if found:
+            return found
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"{check} did not come true")
+        await asyncio.sleep(0.02)
+
+
+async def create(client: Client, version: str = "12", **body: Any) -> str:
+    made = await client.post("/_matrix/client/v3/createRoom", {"preset": "public_chat", "room_version": version, **body})
+    room_id: str = made.ok()["room_id"]
+    return room_id
+
+
+async def join(client: Client, room_id: str, via: str) -> None:
+    (await client.post(f"/_matrix/client/v3/join/{room_id}?via={via}", {})).ok()
+
+
+async def say(client: Client, room_id: str, text: str) -> str:
+    client.counter = getattr(client, "counter", 0) + 1  # type: ignore[attr-defined]
+    path = f"/_matrix/client/v3/rooms/{room_id}/send/m.room.message/{client.counter}"  # type: ignore[attr-defined]
+    event_id: str = (await client.put(path, {"msgtype": "m.text", "body": text})).ok()["event_id"]
+    return event_id
+
+
+async def texts(client: Client, room_id: str) -> list[str]:
+    found = (await client.get(f"/_matrix/client/v3/rooms/{room_id}/messages?dir=b&limit=100")).ok()["chunk"]
+    return [event["content"]["body"] for event in reversed(found) if event["type"] == "m.room.message"]
+
+
+async def told(client: Client, room_id: str, *wanted: str) -> None:
+    """Waits until the client's history of a room is just these messages."""
+
+    async def arrived() -> bool:
+        return await texts(client, room_id) == list(wanted)
+
+    try:
+        await eventually(arrived)
+    except AssertionError:
+        raise AssertionError(f"{client.user_id} sees {await texts(client, room_id)}") from None
+
+
+async def membership(client: Client, room_id: str, user_id: str) -> str | None:
+    found = await client.get(f"/_matrix/client/v3/rooms/{room_id}/state/m.room.member/{user_id}")
+    return found.json["membership"] if found.status == 200 else None
+
+
+async def becomes(client: Client, room_id: str, user_id: str, wanted: str | None) -> None:
+    async def is_so() -> bool:
+        return await membership(client, room_id, user_id) == wanted
+
+    try:
+        await eventually(is_so)
+    except AssertionError:
+        found = await membership(client, room_id, user_id)
+        raise AssertionError(f"{client.user_id} sees {user_id} as {found}, not {wanted}") from None
+
+
+async def invited(client: Client, room_id: str) -> dict[str, Any]:
+    """Waits for an invite; returns what is shown of the room."""
+
+    async def is_there() -> Any:
+        rooms = (await client.get("/_matrix/client/v3/sync")).ok().get("rooms", {})
+        return rooms.get("invite", {}).get(room_id)
+
+    found: dict[str, Any] = await eventually(is_there)
+    return found
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_two_people_talk(servers: list[TestServer], version: str) -> None:
+    one, two, _ = servers
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await create(alice, version)
+    await say(alice, room_id, "before")
+    await join(bob, room_id, "one.test")
+    await say(bob, room_id, "hello from two")
+    await told(alice, room_id, "before", "hello from two")
+    await say(alice, room_id, "hello from one")
+    for client in (alice, bob):
+        await told(client, room_id, "before", "hello from two", "hello from one")
+        for user in (alice, bob):
+            await becomes(client, room_id, str(user.user_id), "join")
+
+
+@pytest.mark.parametrize("version", ["1", "6", "10", "12"])
+async def test_an_invite_is_accepted(servers: list[TestServer], version: str) -> None:
+    one, two, _ = servers
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await create(alice, version, preset="private_chat", name="Tea", invite=[bob.user_id])
+    shown = await invited(bob, room_id)
+    state = {event["type"]: event for event in shown["invite_state"]["events"]}
+    assert state["m.room.name"]["content"] == {"name": "Tea"}
+    assert "m.room.create" in state
+    (await bob.post(f"/_matrix/client/v3/rooms/{room_id}/join", {})).ok()
+    await becomes(alice, room_id, str(bob.user_id), "join")
+    await say(bob, room_id, "thanks")
+    await told(alice, room_id, "thanks")
+
+
+@pytest.mark.parametrize("version", ["6", "12"])
+async def test_an_invite_is_turned_down_and_another_taken_back(servers: list[TestServer], version: str) -> None:
+    one, two, three = servers
+    alice, bob, carol = await one.user("alice"), await two.user("bob"), await three.user("carol")
+    room_id = await create(alice, version, preset="private_chat", invite=[bob.user_id, carol.user_id])
+    await invited(bob, room_id)
+    (await bob.post(f"/_matrix/client/v3/rooms/{room_id}/leave", {})).ok()
+    await becomes(alice, room_id, str(bob.user_id), "leave")
+    await invited(carol, room_id)
+    (await alice.post(f"/_matrix/client/v3/rooms/{room_id}/kick", {"user_id": carol.user_id})).ok()
+
+    async def is_gone() -> bool:
+        rooms = (await carol.get("/_matrix/client/v3/sync")).ok().get("rooms", {})
+        return room_id not in rooms.get("invite", {})
+
+    await eventually(is_gone)
+
+
+@pytest.mark.parametrize("version", ["7", "12"])
+async def test_a_knock_is_answered(servers: list[TestServer], version: str) -> None:
+    one, two, _ = servers
+    alice, bob = await one.user("alice"), await two.user("bob")
+    rules = {"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": "knock"}}
+    room_id = await create(alice, version, preset="private_chat", initial_state=[rules])
+    (await bob.post(f"/_matrix/client/v3/knock/{room_id}?via=one.test", {})).ok()
+    await becomes(alice, room_id, str(bob.user_id), "knock")
+    rooms = (await bob.get("/_matrix/client/v3/sync")).ok()["rooms"]
+    assert "m.room.create" in {event["type"] for event in rooms["knock"][room_id]["knock_state"]["events"]}
+    (await alice.post(f"/_matrix/client/v3/rooms/{room_id}/invite", {"user_id": bob.user_id})).ok()
+    await invited(bob, room_id)
+    (await bob.post(f"/_matrix/client/v3/rooms/{room_id}/join", {})).ok()
+    await becomes(alice, room_id, str(bob.user_id), "join")
+
+
+async def test_three_servers_and_who_is_put_out(servers: list[TestServer]) -> None:
+    one, two, three = servers
+    alice, bob, carol = await one.user("alice"), await two.user("bob"), await three.user("carol")
+    room_id = await create(alice)
+    await join(bob, room_id, "one.test")
+    await join(carol, room_id, "two.test")
+    await becomes(alice, room_id, str(carol.user_id), "join")
+    await say(carol, room_id, "hello")
+    await told(alice, room_id, "hello")
+    await told(bob, room_id, "hello")
+    (await alice.post(f"/_matrix/client/v3/rooms/{room_id}/ban", {"user_id": carol.user_id})).ok()
+    await becomes(bob, room_id, str(carol.user_id), "ban")
+
+    async def is_out() -> bool:
+        joined: list[str] = (await carol.get("/_matrix/client/v3/joined_rooms")).ok()["joined_rooms"]
+        return room_id not in joined
+
+    await eventually(is_out)
+    path = f"/_matrix/client/v3/rooms/{room_id}/send/m.room.message/x"
+    assert (await carol.put(path, {"msgtype": "m.text", "body": "still here?"})).status == 403
+
+
+@pytest.mark.parametrize("version", ["8", "12"])
+async def test_a_restricted_room(servers: list[TestServer], version: str) -> None:
+    one, two, three = servers
+    alice, bob, carol = await one.user("alice"), await two.user("bob"), await three.user("carol")
+    club = await create(alice, version)
+    allow = [{"type": "m.room_membership", "room_id": club}]
+    rules = {
+        "type": "m.room.join_rules",
+        "state_key": "",
+        "content": {"join_rule": "restricted", "allow": allow},
+    }
+    room_id = await create(alice, version, preset="private_chat", initial_state=[rules])
+    assert (await bob.post(f"/_matrix/client/v3/join/{room_id}?via=one.test", {})).status == 403
+    await join(bob, club, "one.test")
+    await join(bob, room_id, "one.test")
+    await becomes(alice, room_id, str(bob.user_id), "join")
+    # Nobody of two.test may invite, so it can't let anybody in; one.test, which is asked next, can.
+    await join(carol, club, "one.test")
+    await becomes(bob, club, str(carol.user_id), "join")
+    (await carol.post(f"/_matrix/client/v3/join/{room_id}?via=two.test&via=one.test", {})).ok()
+    await becomes(bob, room_id, str(carol.user_id), "join")
+
+
+async def test_a_server_that_was_away_catches_up(servers: list[TestServer]) -> None:
+    one, two, _ = servers
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await create(alice)
+    await join(bob, room_id, "one.test")
+    await two.stop()
+    said = [f"message {number}" for number in range(30)]
+    for text in said:
+        await say(alice, room_id, text)
+    await asyncio.sleep(0.3)
+    await two.start()
+    one.clock.advance(3600)
+    await told(bob, room_id, *said)
+    await say(bob, room_id, "I am back")
+    await told(alice, room_id, *said, "I am back")
+
+
+async def test_the_past_is_fetched_when_somebody_reads_so_far(servers: list[TestServer]) -> None:
+    one, two, _ = servers
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await create(alice)
+    said = [f"message {number}" for number in range(150)]
+    for text in said:
+        await say(alice, room_id, text)
+    await join(bob, room_id, "one.test")
+    found: list[str] = []
+    token = ""
+    for _ in range(20):
+        page = (await bob.get(f"/_matrix/client/v3/rooms/{room_id}/messages?dir=b&limit=40{token}")).ok()
+        found += [event["content"]["body"] for event in page["chunk"] if event["type"] == "m.room.message"]
+        if "end" not in page:
+            break
+        token = f"&from={page['end']}"
+    assert found[::-1] == said
+
+
+async def test_leaving_and_coming_back(servers: list[TestServer]) -> None:
+    one, two, _ = servers
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await create(alice)
+    await join(bob, room_id, "one.test")
+    (await bob.post(f"/_matrix/client/v3/rooms/{room_id}/leave", {})).ok()
+    await becomes(alice, room_id, str(bob.user_id), "leave")
+    await say(alice, room_id, "while bob is out")
+    (await alice.put(f"/_matrix/client/v3/rooms/{room_id}/state/m.room.topic", {"topic": "news"})).ok()
+    await join(bob, room_id, "one.test")
+    topic = (await bob.get(f"/_matrix/client/v3/rooms/{room_id}/state/m.room.topic")).ok()
+    assert topic["topic"] == "news"
+    await say(bob, room_id, "back")
+    await told(alice, room_id, "while bob is out", "back")
+    await told(bob, room_id, "while bob is out", "back")
+
+
+async def test_typing_receipts_and_presence(servers: list[TestServer]) -> None:
+    one, two, _ = servers
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await create(alice)
+    await join(bob, room_id, "one.test")
+    event_id = await say(alice, room_id, "read this")
+    await told(bob, room_id, "read this")
+    (await bob.post(f"/_matrix/client/v3/rooms/{room_id}/receipt/m.read/{event_id}", {})).ok()
+    (await bob.put(f"/_matrix/client/v3/rooms/{room_id}/typing/{bob.user_id}", {"typing": True})).ok()
+    status = {"presence": "online", "status_msg": "here"}
+    (await bob.put(f"/_matrix/client/v3/presence/{bob.user_id}/status", status)).ok()
+
+    async def is_told() -> bool:
+        answer = (await alice.get("/_matrix/client/v3/sync")).ok()
+        ephemeral = {e["type"]: e["content"] for e in answer["rooms"]["join"][room_id]["ephemeral"]["events"]}
+        presence = {e["sender"]: e["content"] for e in answer.get("presence", {}).get("events", [])}
+        return (
+            ephemeral.get("m.typing", {}).get("user_ids") == [bob.user_id]
+            and bob.user_id in ephemeral.get("m.receipt", {}).get(event_id, {}).get("m.read", {})
+            and presence.get(str(bob.user_id), {}).get("status_msg") == "here"
+        )
+
+    await eventually(is_told)
