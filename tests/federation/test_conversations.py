@@ -3,113 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from weft.testing.client import Client
-from weft.testing.clock import Clock
-from weft.testing.network import Network
-from weft.testing.server import TestServer
+from tests.federation.kit import Kit, MemoryKit
+from tests.federation.people import becomes, create, eventually, invited, join, say, told
+from weft.federation.transport import OutgoingRequest
+from weft.protocol.signatures import sign_json
+from weft.testing import Answer
+from weft.testing.server import key_of
 
 VERSIONS = [str(number) for number in range(1, 13)]
 
 
-@pytest_asyncio.fixture
-async def servers(tmp_path: Path) -> AsyncIterator[list[TestServer]]:
-    """Three servers that can reach each other."""
-    network, clock = Network(), Clock()
-    made: list[TestServer] = []
-    for name in ("one.test", "two.test", "three.test"):
-        folder = tmp_path / name
-        folder.mkdir()
-        server = TestServer(folder, settings={"server": {"names": [name]}}, network=network, clock=clock)
-        await server.start()
-        made.append(server)
-    yield made
-    for server in made:
-        await server.stop()
-
-
-async def eventually(check: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:
-    """What `check` returns once that is true."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        found = await check()
-        if found:
-            return found
-        if asyncio.get_running_loop().time() > deadline:
-            raise AssertionError(f"{check} did not come true")
-        await asyncio.sleep(0.02)
-
-
-async def create(client: Client, version: str = "12", **body: Any) -> str:
-    made = await client.post("/_matrix/client/v3/createRoom", {"preset": "public_chat", "room_version": version, **body})
-    room_id: str = made.ok()["room_id"]
-    return room_id
-
-
-async def join(client: Client, room_id: str, via: str) -> None:
-    (await client.post(f"/_matrix/client/v3/join/{room_id}?via={via}", {})).ok()
-
-
-async def say(client: Client, room_id: str, text: str) -> str:
-    client.counter = getattr(client, "counter", 0) + 1  # type: ignore[attr-defined]
-    path = f"/_matrix/client/v3/rooms/{room_id}/send/m.room.message/{client.counter}"  # type: ignore[attr-defined]
-    event_id: str = (await client.put(path, {"msgtype": "m.text", "body": text})).ok()["event_id"]
-    return event_id
-
-
-async def texts(client: Client, room_id: str) -> list[str]:
-    found = (await client.get(f"/_matrix/client/v3/rooms/{room_id}/messages?dir=b&limit=100")).ok()["chunk"]
-    return [event["content"]["body"] for event in reversed(found) if event["type"] == "m.room.message"]
-
-
-async def told(client: Client, room_id: str, *wanted: str) -> None:
-    """Waits until the client's history of a room is just these messages."""
-
-    async def arrived() -> bool:
-        return await texts(client, room_id) == list(wanted)
-
-    try:
-        await eventually(arrived)
-    except AssertionError:
-        raise AssertionError(f"{client.user_id} sees {await texts(client, room_id)}") from None
-
-
-async def membership(client: Client, room_id: str, user_id: str) -> str | None:
-    found = await client.get(f"/_matrix/client/v3/rooms/{room_id}/state/m.room.member/{user_id}")
-    return found.json["membership"] if found.status == 200 else None
-
-
-async def becomes(client: Client, room_id: str, user_id: str, wanted: str | None) -> None:
-    async def is_so() -> bool:
-        return await membership(client, room_id, user_id) == wanted
-
-    try:
-        await eventually(is_so)
-    except AssertionError:
-        found = await membership(client, room_id, user_id)
-        raise AssertionError(f"{client.user_id} sees {user_id} as {found}, not {wanted}") from None
-
-
-async def invited(client: Client, room_id: str) -> dict[str, Any]:
-    """Waits for an invite; returns what is shown of the room."""
-
-    async def is_there() -> Any:
-        rooms = (await client.get("/_matrix/client/v3/sync")).ok().get("rooms", {})
-        return rooms.get("invite", {}).get(room_id)
-
-    found: dict[str, Any] = await eventually(is_there)
-    return found
-
-
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_two_people_talk(servers: list[TestServer], version: str) -> None:
-    one, two, _ = servers
+async def test_two_people_talk(servers: Kit, version: str) -> None:
+    one, two = await servers(2)
     alice, bob = await one.user("alice"), await two.user("bob")
     room_id = await create(alice, version)
     await say(alice, room_id, "before")
@@ -124,8 +33,8 @@ async def test_two_people_talk(servers: list[TestServer], version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1", "6", "10", "12"])
-async def test_an_invite_is_accepted(servers: list[TestServer], version: str) -> None:
-    one, two, _ = servers
+async def test_an_invite_is_accepted(servers: Kit, version: str) -> None:
+    one, two = await servers(2)
     alice, bob = await one.user("alice"), await two.user("bob")
     room_id = await create(alice, version, preset="private_chat", name="Tea", invite=[bob.user_id])
     shown = await invited(bob, room_id)
@@ -139,8 +48,8 @@ async def test_an_invite_is_accepted(servers: list[TestServer], version: str) ->
 
 
 @pytest.mark.parametrize("version", ["6", "12"])
-async def test_an_invite_is_turned_down_and_another_taken_back(servers: list[TestServer], version: str) -> None:
-    one, two, three = servers
+async def test_an_invite_is_turned_down_and_another_taken_back(servers: Kit, version: str) -> None:
+    one, two, three = await servers(3)
     alice, bob, carol = await one.user("alice"), await two.user("bob"), await three.user("carol")
     room_id = await create(alice, version, preset="private_chat", invite=[bob.user_id, carol.user_id])
     await invited(bob, room_id)
@@ -157,8 +66,8 @@ async def test_an_invite_is_turned_down_and_another_taken_back(servers: list[Tes
 
 
 @pytest.mark.parametrize("version", ["7", "12"])
-async def test_a_knock_is_answered(servers: list[TestServer], version: str) -> None:
-    one, two, _ = servers
+async def test_a_knock_is_answered(servers: Kit, version: str) -> None:
+    one, two = await servers(2)
     alice, bob = await one.user("alice"), await two.user("bob")
     rules = {"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": "knock"}}
     room_id = await create(alice, version, preset="private_chat", initial_state=[rules])
@@ -172,8 +81,8 @@ async def test_a_knock_is_answered(servers: list[TestServer], version: str) -> N
     await becomes(alice, room_id, str(bob.user_id), "join")
 
 
-async def test_three_servers_and_who_is_put_out(servers: list[TestServer]) -> None:
-    one, two, three = servers
+async def test_three_servers_and_who_is_put_out(servers: Kit) -> None:
+    one, two, three = await servers(3)
     alice, bob, carol = await one.user("alice"), await two.user("bob"), await three.user("carol")
     room_id = await create(alice)
     await join(bob, room_id, "one.test")
@@ -195,8 +104,8 @@ async def test_three_servers_and_who_is_put_out(servers: list[TestServer]) -> No
 
 
 @pytest.mark.parametrize("version", ["8", "12"])
-async def test_a_restricted_room(servers: list[TestServer], version: str) -> None:
-    one, two, three = servers
+async def test_a_restricted_room(servers: Kit, version: str) -> None:
+    one, two, three = await servers(3)
     alice, bob, carol = await one.user("alice"), await two.user("bob"), await three.user("carol")
     club = await create(alice, version)
     allow = [{"type": "m.room_membership", "room_id": club}]
@@ -217,8 +126,8 @@ async def test_a_restricted_room(servers: list[TestServer], version: str) -> Non
     await becomes(bob, room_id, str(carol.user_id), "join")
 
 
-async def test_a_server_that_was_away_catches_up(servers: list[TestServer]) -> None:
-    one, two, _ = servers
+async def test_a_server_that_was_away_catches_up(memory_servers: Kit) -> None:
+    one, two = await memory_servers(2)
     alice, bob = await one.user("alice"), await two.user("bob")
     room_id = await create(alice)
     await join(bob, room_id, "one.test")
@@ -234,8 +143,8 @@ async def test_a_server_that_was_away_catches_up(servers: list[TestServer]) -> N
     await told(alice, room_id, *said, "I am back")
 
 
-async def test_the_past_is_fetched_when_somebody_reads_so_far(servers: list[TestServer]) -> None:
-    one, two, _ = servers
+async def test_the_past_is_fetched_when_somebody_reads_so_far(servers: Kit) -> None:
+    one, two = await servers(2)
     alice, bob = await one.user("alice"), await two.user("bob")
     room_id = await create(alice)
     said = [f"message {number}" for number in range(150)]
@@ -253,8 +162,8 @@ async def test_the_past_is_fetched_when_somebody_reads_so_far(servers: list[Test
     assert found[::-1] == said
 
 
-async def test_leaving_and_coming_back(servers: list[TestServer]) -> None:
-    one, two, _ = servers
+async def test_leaving_and_coming_back(servers: Kit) -> None:
+    one, two = await servers(2)
     alice, bob = await one.user("alice"), await two.user("bob")
     room_id = await create(alice)
     await join(bob, room_id, "one.test")
@@ -270,8 +179,8 @@ async def test_leaving_and_coming_back(servers: list[TestServer]) -> None:
     await told(bob, room_id, "while bob is out", "back")
 
 
-async def test_typing_receipts_and_presence(servers: list[TestServer]) -> None:
-    one, two, _ = servers
+async def test_typing_receipts_and_presence(servers: Kit) -> None:
+    one, two = await servers(2)
     alice, bob = await one.user("alice"), await two.user("bob")
     room_id = await create(alice)
     await join(bob, room_id, "one.test")
@@ -293,3 +202,43 @@ async def test_typing_receipts_and_presence(servers: list[TestServer]) -> None:
         )
 
     await eventually(is_told)
+
+
+async def _old_paths_only(request: OutgoingRequest) -> Answer | None:
+    """A network of servers that know the first form of the handshakes alone."""
+    if "/v2/" not in request.uri or "/key/" in request.uri:
+        return None
+    return Answer(404, {"content-type": "application/json"}, b'{"errcode":"M_UNRECOGNIZED","error":"?"}')
+
+
+async def test_servers_that_know_the_old_handshakes_only(memory_servers: MemoryKit) -> None:
+    one, two = await memory_servers(2)
+    memory_servers.network.on_request.append(_old_paths_only)
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await create(alice, "2", preset="private_chat", name="Old", invite=[bob.user_id])
+    shown = await invited(bob, room_id)
+    assert "m.room.name" in {event["type"] for event in shown["invite_state"]["events"]}
+    (await bob.post(f"/_matrix/client/v3/rooms/{room_id}/leave", {})).ok()
+    await becomes(alice, room_id, str(bob.user_id), "leave")
+    (await alice.post(f"/_matrix/client/v3/rooms/{room_id}/invite", {"user_id": bob.user_id})).ok()
+    await invited(bob, room_id)
+    (await bob.post(f"/_matrix/client/v3/rooms/{room_id}/join", {})).ok()
+    await becomes(alice, room_id, str(bob.user_id), "join")
+
+
+async def test_an_address_was_invited(servers: Kit) -> None:
+    """Bob shows by an identity server's signature that the address is his; Alice's server makes the invite of it."""
+    one, two = await servers(2)
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await create(alice, preset="private_chat")
+    identity_server = key_of("identity.test")
+    offer = {
+        "display_name": "bob@…",
+        "key_validity_url": "https://identity.test/valid",
+        "public_key": identity_server.verify_key.to_base64(),
+    }
+    (await alice.put(f"/_matrix/client/v3/rooms/{room_id}/state/m.room.third_party_invite/token", offer)).ok()
+    claim = {"mxid": bob.user_id, "sender": alice.user_id, "token": "token"}
+    signed = sign_json(claim, "identity.test", identity_server)
+    (await bob.post(f"/_matrix/client/v3/rooms/{room_id}/join", {"third_party_signed": signed})).ok()
+    await becomes(alice, room_id, str(bob.user_id), "join")

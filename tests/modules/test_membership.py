@@ -123,7 +123,7 @@ async def test_inviting(server: TestServer) -> None:
     (await act(alice, room_id, "invite", bob.user_id)).refused(403, "M_FORBIDDEN")
     (await act(bob, room_id, "invite", carol.user_id)).refused(403, "M_FORBIDDEN")
     (await act(alice, room_id, "invite", "carol")).refused(400, "M_INVALID_PARAM")
-    (await act(alice, room_id, "invite", "@x:elsewhere.test")).refused(403, "M_FORBIDDEN")
+    (await act(alice, room_id, "invite", "@x:elsewhere.test")).refused(502, "M_UNKNOWN")
     (await alice.post(f"{V3}/rooms/{room_id}/invite", {})).refused(400, "M_MISSING_PARAM")
 
 

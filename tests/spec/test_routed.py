@@ -17,18 +17,6 @@ PROOF: dict[str, str] = json.loads((Path(__file__).parent / "proof.json").read_b
 ENDPOINTS = (*client.ENDPOINTS, *federation.ENDPOINTS)
 #: Declared, and not answered yet: with what they come.
 NOT_ROUTED: dict[str, str] = {
-    "federation.sendTransaction": "taking events in",
-    "federation.makeJoin": "handshakes",
-    "federation.sendJoinV2": "handshakes",
-    "federation.sendJoinV1": "handshakes",
-    "federation.makeKnock": "handshakes",
-    "federation.sendKnock": "handshakes",
-    "federation.makeLeave": "handshakes",
-    "federation.sendLeaveV2": "handshakes",
-    "federation.sendLeaveV1": "handshakes",
-    "federation.sendInviteV1": "handshakes",
-    "federation.sendInviteV2": "handshakes",
-    "federation.exchangeThirdPartyInvite": "handshakes",
     "federation.onBindThirdPartyIdentifier": "handshakes",
     "federation.getUserDevices": "encryption keys",
     "federation.claimUserEncryptionKeys": "encryption keys",

@@ -352,7 +352,9 @@ class Handshakes:
         raise told_to_client(errors)
 
 
-def told_to_client(errors: Sequence[PeerError | Unreachable | NotNow]) -> MatrixError:
+def told_to_client(
+    errors: Sequence[PeerError | Unreachable | NotNow], who: str = "No server of the room"
+) -> MatrixError:
     """What a client is told where every server failed."""
     for error in errors:
         if isinstance(error, Refused) and error.status < 500 and error.status != 401:
@@ -363,8 +365,8 @@ def told_to_client(errors: Sequence[PeerError | Unreachable | NotNow]) -> Matrix
                 return MatrixError(error.text, errcode=error.errcode, status=error.status)
     reason = str(errors[0]) if errors else "there is no other server"
     if all(isinstance(error, Unreachable | NotNow) for error in errors):
-        return MatrixError(f"No server of the room could be reached: {reason}", errcode="M_UNKNOWN", status=502)
-    return Forbidden(f"No server of the room went along: {reason}")
+        return MatrixError(f"{who} could be reached: {reason}", errcode="M_UNKNOWN", status=502)
+    return Forbidden(f"{who} went along: {reason}")
 
 
 def _version(identifier: str, server: str) -> RoomVersion:

@@ -78,7 +78,6 @@ class Server:
     async def stop(self) -> None:
         self.engine.log.close()
         await self.background.stop()
-        await self.federation.close()
         await self.engine.stop()
 
     @property
@@ -126,6 +125,7 @@ async def build(
         budget=budget,
         name=name or f"{os.uname().nodename}-{os.getpid()}-{outside.token(6)}",
     )
+    engine.connect(federation)
     limiter = Limiter(
         {name: Rate(limit.per_second, limit.burst) for name, limit in settings.rate_limits.table().items()},
         enabled=settings.rate_limits.enabled,

@@ -256,7 +256,8 @@ class Admitting:
 
     async def _template(self, room: Room, user_id: str, content: dict[str, Any]) -> dict[str, Any]:
         draft = Draft(type=_MEMBER, sender=user_id, state_key=user_id, content=content)
-        return await self._engine.remote.resident.template(room, draft)
+        pdu = await self._engine.remote.resident.template(room, draft)
+        return {**pdu, "origin": self._engine.remote.missing.own_domain(room)}
 
 
 def _check_version(room: Room, versions: Collection[str]) -> None:

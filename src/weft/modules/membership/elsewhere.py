@@ -21,6 +21,10 @@ from weft.protocol.api.federation.inviting import (
     SendInviteV1Request,
     SendInviteV2Request,
 )
+from weft.protocol.api.federation.third_party_invites import (
+    EXCHANGE_THIRD_PARTY_INVITE,
+    ExchangeThirdPartyInviteRequest,
+)
 from weft.protocol.errors import Forbidden, InvalidEvent, MatrixError
 from weft.protocol.event import Event
 from weft.protocol.identifiers import domain_of
@@ -91,11 +95,35 @@ class Elsewhere:
         try:
             cosigned = await self._ask(room, event, domain_of(target))
         except FAILURES as error:
-            raise told_to_client([error]) from None
+            raise told_to_client([error], "No server of the invited user") from None
         taken = (await self._engine.receive.take(room.id, [cosigned]))[event.event_id]
         if taken.verdict is None or taken.verdict.outcome is not Outcome.ACCEPTED:
             raise Forbidden("The room changed meanwhile so that you may no longer invite.")
         return event.event_id
+
+    async def exchange(self, room_id: str, sender: str, user_id: str, signed: Mapping[str, Any]) -> None:
+        """Has the server of who invited an address make an invite of our user, who has shown that it is theirs.
+
+        https://spec.matrix.org/v1.19/server-server-api/#third-party-invites
+        """
+        event = {
+            "type": _MEMBER,
+            "room_id": room_id,
+            "sender": sender,
+            "state_key": user_id,
+            "content": {
+                "membership": "invite",
+                "third_party_invite": {"display_name": user_id, "signed": dict(signed)},
+            },
+        }
+        request = ExchangeThirdPartyInviteRequest(room_id=room_id, event=event)
+        server = domain_of(sender)
+        try:
+            await self._engine.remote.peers.call(
+                EXCHANGE_THIRD_PARTY_INVITE, request, origin=domain_of(user_id), destination=server
+            )
+        except FAILURES as error:
+            raise told_to_client([error], "The server of who invited you") from None
 
     async def _ask(self, room: Room, event: Event, server: str) -> Event:
         origin = event.sender_domain

@@ -20,7 +20,7 @@ from weft.modules.membership.viewing import not_in_room
 from weft.protocol.api.client.membership import ThirdPartySigned
 from weft.protocol.errors import AuthRuleViolation, BadJson, BadState, Forbidden, InvalidParam, MatrixError, NotFound
 from weft.protocol.event import Event
-from weft.protocol.identifiers import domain_of, is_valid_user_id, localpart_of
+from weft.protocol.identifiers import is_valid_user_id, localpart_of
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
 from weft.storage import rooms as room_store
@@ -358,22 +358,22 @@ class Memberships:
         """
         if signed.mxid != user_id or not is_valid_user_id(signed.sender):
             raise Forbidden("What is signed is not about you.")
-        room = await self._known(room_id)
-        if room.membership(user_id) in ("invite", "join"):
+        room = await self._engine.rooms.find(room_id)
+        if room is not None and room.membership(user_id) in ("invite", "join"):
             return
+        claim = {
+            "mxid": signed.mxid,
+            "sender": signed.sender,
+            "token": signed.token,
+            "signatures": signed.signatures,
+        }
         if not self._engine.is_local(signed.sender):
-            raise Forbidden(f"This server does not talk to {domain_of(signed.sender)}.")
+            await self._elsewhere.exchange(room_id, signed.sender, user_id, claim)
+            return
+        room = await self._known(room_id)
         offer = await self._engine.rooms.state_event(room, "m.room.third_party_invite", signed.token)
         name = offer.content.get("display_name") if offer is not None else None
-        block = {
-            "display_name": name if isinstance(name, str) else "",
-            "signed": {
-                "mxid": signed.mxid,
-                "sender": signed.sender,
-                "token": signed.token,
-                "signatures": signed.signatures,
-            },
-        }
+        block = {"display_name": name if isinstance(name, str) else "", "signed": claim}
         made = await self.member_content(user_id, "invite", {"third_party_invite": block})
         await self._append(room_id, signed.sender, user_id, made)
 
