@@ -61,6 +61,7 @@ async def test_a_room_that_is_read_anew_is_the_same(engine: Engine) -> None:
     before = await engine.rooms.get(room.id)
     engine.rooms.drop(room.id)
     after = await engine.rooms.get(room.id)
+    await engine.rooms.deepen(after)
     assert after is not before
     assert before.stale
     assert after.current.state == before.current.state
@@ -304,6 +305,7 @@ async def test_a_tiny_memory_changes_nothing_but_speed(start: Start) -> None:
     await asyncio.gather(*(live(room.id) for room in made for _ in range(2)))
     for room in made:
         current = await engine.rooms.get(room.id)
+        await engine.rooms.deepen(current)
         assert len(bodies(current.timeline)) == 10
         assert len(current.extremities) == 1
     assert sum(engine.budget.held.values()) < 4 << 20

@@ -38,6 +38,8 @@ async def both_see(one: Engine, other: Engine, room_id: str) -> Room:
     for engine in (one, other):
         await engine.log.catch_up()
     mine, theirs = [await engine.rooms.get(room_id) for engine in (one, other)]
+    for engine, room in ((one, mine), (other, theirs)):
+        await engine.rooms.deepen(room)
     assert mine.current.state == theirs.current.state
     assert mine.memberships == theirs.memberships
     assert mine.extremities.keys() == theirs.extremities.keys()

@@ -1,8 +1,8 @@
 """An event: the PDU as it travels between servers, and what everybody asks of it.
 
 An `Event` is a value. Its `pdu` and all within is never changed after construction; whoever needs another
-one makes a new one. `parse` is for what comes from outside and checks everything; `stored` is for what our
-own database vouches for and checks nothing; `seal` makes an event of ours. `unsigned` is not part of an
+one makes a new one. `parse` is for what comes from outside and checks everything; `stored` and `unread` are for what
+our own database vouches for and check nothing; `seal` makes an event of ours. `unsigned` is not part of an
 event here: what other servers put there proves nothing, and our own goes with the client's form.
 
 Hashes and signatures are made over the redacted event, so that they outlive a redaction.
@@ -47,6 +47,7 @@ StateKey: TypeAlias = tuple[str, str]
 KeyLookup: TypeAlias = Callable[[str, str], VerifyKey | None]
 
 _UNHASHED: Final = frozenset({"hashes", "signatures", "unsigned"})
+_READ_LATE: Final = frozenset({"pdu", "content", "prev_events", "auth_events"})
 _ABSENT: Final = object()
 
 
@@ -54,6 +55,9 @@ class Event:
     """One event of a room; equal to another if it has the same id.
 
     `prev_events` and `auth_events` are ids in every room version. `state_key` is None for what is not state.
+
+    What an event that was made by `unread` has of its JSON is read when it is first asked for: of most of the events
+    that are at hand nobody wants more than where they stand.
     """
 
     __slots__ = (
@@ -75,7 +79,6 @@ class Event:
 
     def __init__(self, pdu: dict[str, Any], version: RoomVersion, event_id: str, wire: bytes | None = None) -> None:
         self.version: RoomVersion = version
-        self.pdu: dict[str, Any] = pdu
         self.event_id: str = event_id
         room_id: str | None = pdu.get("room_id")
         #: Where the create event's id is the room's, the create event itself does not say it.
@@ -83,15 +86,9 @@ class Event:
         self.type: str = pdu["type"]
         self.state_key: str | None = pdu.get("state_key")
         self.sender: str = pdu["sender"]
-        self.content: dict[str, Any] = pdu["content"]
         self.depth: int = pdu["depth"]
         self.origin_server_ts: int = pdu["origin_server_ts"]
-        if version.format.references_are_pairs:
-            self.prev_events: tuple[str, ...] = tuple([pair[0] for pair in pdu["prev_events"]])
-            self.auth_events: tuple[str, ...] = tuple([pair[0] for pair in pdu["auth_events"]])
-        else:
-            self.prev_events = tuple(pdu["prev_events"])
-            self.auth_events = tuple(pdu["auth_events"])
+        self._read(pdu)
         self._wire: bytes | None = wire
         #: Kept by `PowerLevels.of`, so that one event is read once.
         self.parsed_power_levels: PowerLevels | None = None
@@ -122,6 +119,53 @@ class Event:
     def stored(cls, pdu: dict[str, Any], version: RoomVersion, event_id: str, wire: bytes | None = None) -> Event:
         """An event that was checked before; `wire` is its canonical JSON where that is at hand."""
         return cls(pdu, version, event_id, wire)
+
+    @classmethod
+    def unread(
+        cls,
+        wire: bytes,
+        version: RoomVersion,
+        event_id: str,
+        *,
+        room_id: str,
+        type: str,
+        state_key: str | None,
+        sender: str,
+        depth: int,
+        origin_server_ts: int,
+    ) -> Event:
+        """As `stored`, from canonical JSON that is not read yet and what is known of it."""
+        event = cls.__new__(cls)
+        event.version = version
+        event.event_id = event_id
+        event.room_id = room_id
+        event.type = type
+        event.state_key = state_key
+        event.sender = sender
+        event.depth = depth
+        event.origin_server_ts = origin_server_ts
+        event._wire = wire
+        event.parsed_power_levels = None
+        return event
+
+    if not TYPE_CHECKING:  # for the type checker every attribute is simply there
+
+        def __getattr__(self, name: str) -> Any:
+            """Called for a slot that is empty: what `unread` left out."""
+            if name not in _READ_LATE:
+                raise AttributeError(f"an event has no {name}")
+            self._read(decode(self._wire, self.version))
+            return getattr(self, name)
+
+    def _read(self, pdu: dict[str, Any]) -> None:
+        self.pdu: dict[str, Any] = pdu
+        self.content: dict[str, Any] = pdu["content"]
+        if self.version.format.references_are_pairs:
+            self.prev_events: tuple[str, ...] = tuple([pair[0] for pair in pdu["prev_events"]])
+            self.auth_events: tuple[str, ...] = tuple([pair[0] for pair in pdu["auth_events"]])
+        else:
+            self.prev_events = tuple(pdu["prev_events"])
+            self.auth_events = tuple(pdu["auth_events"])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Event) and self.event_id == other.event_id
@@ -309,6 +353,14 @@ def _check_values(value: dict[str, Any], version: RoomVersion) -> None:
         canonical_json.check(value)
     else:
         canonical_json.check_lax(value)
+
+
+def decode(wire: bytes, version: RoomVersion) -> dict[str, Any]:
+    """Reads the JSON of what is known to be an event."""
+    # Lax rooms may hold numbers that only the lax decoder knows.
+    read = orjson.loads if version.format.strict_canonical_json else canonical_json.decode_lax
+    pdu: dict[str, Any] = read(wire)
+    return pdu
 
 
 def _encode(value: dict[str, Any], version: RoomVersion) -> bytes:

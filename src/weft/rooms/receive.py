@@ -26,8 +26,9 @@ from weft.protocol.event import Event, StateKey
 from weft.protocol.event_auth import CREATE_KEY, POWER_LEVELS_KEY, auth_event_keys
 from weft.protocol.room_versions import RoomVersion
 from weft.rooms.commit import Made, RoomMoved, Row, commit, redactable
+from weft.rooms.loading import resolve_states
 from weft.rooms.room import Room
-from weft.rooms.rooms import Rooms, resolve_states
+from weft.rooms.rooms import Rooms
 from weft.storage import events as event_store
 from weft.storage import snapshots
 from weft.storage.database import Database, UniqueViolation

@@ -18,7 +18,7 @@ from weft.protocol.room_versions import RoomVersion
 from weft.storage.events import StoredEvent
 from weft.storage.positions import Vector
 
-#: How many of a room's newest events are kept in memory.
+#: How many of a room's newest events are kept in memory at most.
 TIMELINE = 100
 
 
@@ -34,10 +34,12 @@ class Room:
         "front",
         "front_snapshot",
         "id",
+        "is_deep",
         "joined_local",
         "memberships",
         "newest_position",
         "number",
+        "passed_over",
         "pending",
         "servers",
         "snapshots",
@@ -87,6 +89,10 @@ class Room:
         self.timeline: deque[StoredEvent] = deque(timeline, maxlen=TIMELINE)
         #: Whether `timeline` goes back to the create event.
         self.timeline_whole = bool(self.timeline) and self.timeline[0].event.type == "m.room.create"
+        #: Whether there is nothing older to be read; a room that was joined may have no beginning here.
+        self.is_deep = self.timeline_whole
+        #: How many events came that belong further back than `timeline` goes.
+        self.passed_over = 0
         self.newest_position = max((e.position for e in self.timeline), default=0)
         #: How many events were committed since this object was made.
         self.commits = 0
@@ -152,12 +158,16 @@ class Room:
         """Puts an event into the timeline, at its place in graph order."""
         timeline = self.timeline
         if not timeline and stored.event.type == "m.room.create":
-            self.timeline_whole = True
+            self.timeline_whole = self.is_deep = True
         index = len(timeline)
         while index and timeline[index - 1].order > stored.order:
             index -= 1
+        if timeline and not index and not self.is_deep:
+            # There may be others between this one and those in memory.
+            self.passed_over += 1
+            return
         if len(timeline) == TIMELINE:
-            self.timeline_whole = False
+            self.timeline_whole = self.is_deep = False
             if not index:
                 return
             timeline.popleft()
@@ -214,6 +224,16 @@ class Room:
         if event_id in self.extremities:
             self.extremities[event_id] = redacted
         self.front = tuple(redacted if e.event.event_id == event_id else e for e in self.front)
+
+    def deepen(self, older: Iterable[StoredEvent], *, is_all: bool) -> None:
+        """Adds what comes before the events in memory, newest first; `is_all` says that there is nothing older."""
+        for stored in older:
+            if len(self.timeline) == TIMELINE:
+                return
+            self.timeline.appendleft(stored)
+            self.newest_position = max(self.newest_position, stored.position)
+        self.timeline_whole = self.timeline[0].event.type == "m.room.create"
+        self.is_deep = is_all or self.timeline_whole
 
     # -- looking
 

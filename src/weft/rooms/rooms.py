@@ -7,25 +7,25 @@ entry of its own in the log (`resolution`), so that everybody who follows the ro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from weft.graph.snapshot import Snapshot
 from weft.protocol.errors import NotFound
 from weft.protocol.event import Event, StateKey
 from weft.protocol.identifiers import domain_of
-from weft.protocol.room_versions import ROOM_VERSIONS, RoomVersion
-from weft.protocol.state_resolution import resolve
-from weft.rooms.reader import TransactionReader
+from weft.protocol.room_versions import ROOM_VERSIONS
+from weft.rooms import loading
 from weft.rooms.room import TIMELINE, Room
 from weft.storage import events, snapshots
 from weft.storage import rooms as room_store
 from weft.storage.cache import Budget, Cache
-from weft.storage.database import Database, Transaction, WriteTransaction
+from weft.storage.database import Database
 from weft.storage.events import StoredEvent
-from weft.storage.log import Log, heads
-from weft.storage.positions import END, Entry, Vector
+from weft.storage.log import Log
+from weft.storage.positions import Entry
 
 _EVENT_OVERHEAD = 2_000
 _MEMBER_BYTES = 400
@@ -34,20 +34,11 @@ _MEMBER_BYTES = 400
 _ROOMS_AT_LEAST = 8
 _EVENTS_AT_LEAST = 64
 
+#: How many of a room's newest events are read with it.
+_NEWEST = 12
+
 #: How many commits a room's size in memory is trusted for.
 _MEASURED_EVERY = 256
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    row: room_store.RoomRow
-    extremities: list[StoredEvent]
-    snapshot: Snapshot
-    memberships: dict[str, str]
-    timeline: list[StoredEvent]
-    cut: Vector
-    #: Whether the snapshot is a resolved state that is not written down yet.
-    resolved: bool
 
 
 class Rooms:
@@ -63,6 +54,7 @@ class Rooms:
         new_snapshot_id: Callable[[], int],
     ) -> None:
         self._database = database
+        self._log = log
         self.is_local = is_local
         self.new_snapshot_id = new_snapshot_id
         self._rooms: Cache[str, Room] = budget.cache(
@@ -74,9 +66,11 @@ class Rooms:
         #: By a replaced state event's id, the ids of the events in memory that quote it.
         self._quoting: dict[str, set[str]] = {}
         self._ids: dict[int, str] = {}
-        self._loading: dict[str, asyncio.Task[Room]] = {}
-        #: For each room that is being read: the entries that came meanwhile.
+        self._loading: dict[str, asyncio.Future[Room]] = {}
+        #: For each reading of rooms that is under way: the entries that came meanwhile.
         self._arriving: list[list[Entry]] = []
+        #: Counts what may have changed the past while somebody was reading it.
+        self._rewritten = 0
         self._commits: dict[str, set[asyncio.Future[Any]]] = {}
         log.on_entries(self._apply)
 
@@ -85,13 +79,28 @@ class Rooms:
     async def get(self, room_id: str) -> Room:
         """The room, with its state resolved. Raises `NotFound` for one that this server has never seen."""
         room = self._rooms.get(room_id)
-        if room is not None and not room.stale:
-            return room
-        task = self._loading.get(room_id)
-        if task is None:
-            task = self._loading[room_id] = asyncio.create_task(self._load(room_id))
-            task.add_done_callback(lambda _: self._loading.pop(room_id, None))
-        return await asyncio.shield(task)
+        while room is None or room.stale:
+            room = await asyncio.shield(self._loading.get(room_id) or self._loading_alone(room_id))
+        return room
+
+    async def have(self, room_ids: Iterable[str], *, newest: int = _NEWEST) -> None:
+        """Has rooms in memory, read all at once, for who is about to go through many.
+
+        `newest` is how many of each room's newest events are wanted; `deepen` reads more. A room that is not here is
+        passed over.
+        """
+        wanted = [
+            room_id
+            for room_id in room_ids
+            if self.cached(room_id) is None and room_id not in self._loading and room_id not in self._commits
+        ]
+        if len(wanted) < 2:
+            return
+        loop = asyncio.get_running_loop()
+        places: dict[str, asyncio.Future[Room]] = {room_id: loop.create_future() for room_id in wanted}
+        self._loading.update(places)
+        # A task of its own: others wait for these rooms too, and who asked first may go away.
+        await asyncio.shield(asyncio.create_task(self._load_many(places, min(newest, TIMELINE))))
 
     async def find(self, room_id: str) -> Room | None:
         """As `get`, with None for a room that this server has never seen."""
@@ -99,6 +108,11 @@ class Rooms:
             return await self.get(room_id)
         except NotFound:
             return None
+
+    def _loading_alone(self, room_id: str) -> asyncio.Task[Room]:
+        task = self._loading[room_id] = asyncio.create_task(self._load(room_id))
+        task.add_done_callback(lambda _: self._loading.pop(room_id, None))
+        return task
 
     def cached(self, room_id: str) -> Room | None:
         """The room if it is in memory and current."""
@@ -150,35 +164,53 @@ class Rooms:
         while True:
             while commits := self._commits.get(room_id):
                 await asyncio.wait(commits)
-            arriving: list[Entry] = []
-            self._arriving.append(arriving)
-            try:
-                room = await self._read(room_id)
-            finally:
-                self._arriving = [one for one in self._arriving if one is not arriving]
-            if room is None:
+            with self._arriving_meanwhile() as arriving:
+                loaded = await self._database.read(loading.load, room_id, _NEWEST, self.new_snapshot_id)
+            if loaded is None:
+                raise NotFound("This server does not know that room.")
+            if loaded.resolved:
+                # It is read again, as what came out is written down.
+                self._ids[loaded.row.room] = room_id
+                await self._database.write(loading.write_resolution, loaded)
                 continue
-            for stored in room.timeline:
-                self.put_event(stored)
-            self._rooms.put(room_id, room)
-            # What was committed while the room was read may be missing in it.
-            self._apply([entry for entry in arriving if entry.room == room.number])
+            room = self._take_in(loaded, arriving)
             if not room.stale:
                 return room
 
-    async def _read(self, room_id: str) -> Room | None:
-        """The room as it is on disk; None where its state had to be resolved first, so that it must be read again."""
-        loaded = await self._database.read(_load, room_id, self.new_snapshot_id)
-        if loaded is None:
-            raise NotFound("This server does not know that room.")
-        self._ids[loaded.row.room] = room_id
-        if loaded.resolved:
-            await self._database.write(_write_resolution, loaded)
-            return None
-        return Room(
-            number=loaded.row.room,
-            room_id=room_id,
-            version=ROOM_VERSIONS[loaded.row.version],
+    async def _load_many(self, places: dict[str, asyncio.Future[Room]], newest: int) -> None:
+        """Reads rooms together; those with which there is more to do than that one by one."""
+        found: dict[str, loading.Loaded] = {}
+        try:
+            with self._arriving_meanwhile() as arriving:
+                found = await self._database.read(loading.load_many, list(places), newest)
+            for room_id, loaded in found.items():
+                room = self._take_in(loaded, arriving)
+                if not room.stale:
+                    places[room_id].set_result(room)
+        finally:
+            for room_id, place in places.items():
+                del self._loading[room_id]
+                if not place.done():
+                    self._loading_alone(room_id).add_done_callback(partial(_pass_on, place))
+
+    @contextmanager
+    def _arriving_meanwhile(self) -> Iterator[list[Entry]]:
+        """The entries that are applied within the block."""
+        arriving: list[Entry] = []
+        self._arriving.append(arriving)
+        try:
+            yield arriving
+        finally:
+            self._arriving = [one for one in self._arriving if one is not arriving]
+
+    def _take_in(self, loaded: loading.Loaded, arriving: Sequence[Entry]) -> Room:
+        """Makes a room of what was read, and has it follow the log."""
+        row = loaded.row
+        self._ids[row.room] = row.room_id
+        room = Room(
+            number=row.room,
+            room_id=row.room_id,
+            version=ROOM_VERSIONS[row.version],
             snapshot=loaded.snapshot,
             extremities=loaded.extremities,
             memberships=loaded.memberships,
@@ -186,6 +218,29 @@ class Rooms:
             is_local=[u for u, m in loaded.memberships.items() if m == "join" and self.is_local(domain_of(u))],
             cut=loaded.cut,
         )
+        for stored in loaded.timeline:
+            if stored.event.state_key is not None:
+                # Much of a small room's state, which is asked for by its id.
+                self.put_event(stored)
+        self._rooms.put(room.id, room)
+        # What was committed while the room was read may be missing in it.
+        missed = [entry for entry in arriving if entry.room == room.number]
+        if missed:
+            self._apply(missed)
+        return room
+
+    async def deepen(self, room: Room) -> None:
+        """Has as many of the room's newest events in memory as are ever kept, for who asks for more than are there."""
+        wanted = TIMELINE - len(room.timeline)
+        if room.is_deep or not wanted or not room.timeline:
+            return
+        first, before = room.timeline[0], (self._rewritten, room.passed_over)
+        older = await self._database.read(
+            events.page, room.number, start=first.order, backwards=True, limit=wanted, cut=self._log.head
+        )
+        # Anybody may have been here meanwhile; then the next to ask goes on from there.
+        if room.timeline[0] is first and (self._rewritten, room.passed_over) == before:
+            room.deepen(older, is_all=len(older) < wanted)
 
     # -- events
 
@@ -286,9 +341,10 @@ class Rooms:
         """An event of the past has its place now; it may have been known as an outlier."""
         event = stored.event
         self._ids[stored.room] = event.room_id
+        self._rewritten += 1
         self.put_event(stored)
         room = self._rooms.peek(event.room_id)
-        if room is not None and (len(room.timeline) < TIMELINE or room.timeline[0].order < stored.order):
+        if room is not None and (room.is_deep or not room.timeline or room.timeline[0].order < stored.order):
             self.drop(room.id)
 
     def _resolved(self, entry: Entry) -> None:
@@ -299,6 +355,7 @@ class Rooms:
 
     def _redacted(self, stored: StoredEvent) -> None:
         event = stored.event
+        self._rewritten += 1
         self.put_event(stored)
         room = self._rooms.peek(event.room_id)
         if room is not None:
@@ -314,53 +371,15 @@ class Rooms:
             self.drop(room.id)
 
 
-def _load(tx: Transaction, room_id: str, new_snapshot_id: Callable[[], int]) -> _Loaded | None:
-    row = room_store.by_id(tx, room_id)
-    if row is None or row.snapshot is None:
-        return None
-    extremities = list(events.by_ids(tx, events.forward_extremities(tx, row.room)).values())
-    snapshot = snapshots.load(tx, row.snapshot)
-    if row.forked:
-        ends = [one.snapshot for one in extremities if one.snapshot is not None]
-        merged, _ = resolve_states(tx, ROOM_VERSIONS[row.version], ends, new_snapshot_id)
-        if merged.state != snapshot.state:
-            snapshot = merged
-    memberships: dict[str, str] = dict(
-        tx.all("SELECT user_id, membership FROM memberships WHERE room = :room", room=row.room)
-    )
-    newest = events.page(tx, row.room, start=(END, END), backwards=True, limit=TIMELINE)
-    return _Loaded(row, extremities, snapshot, memberships, newest[::-1], heads(tx), bool(row.forked))
-
-
-def resolve_states(
-    tx: Transaction, version: RoomVersion, ids: Collection[int], new_snapshot_id: Callable[[], int]
-) -> tuple[Snapshot, bool]:
-    """The state that some states resolve to, and whether it is one that is not stored yet."""
-    states = [snapshots.load(tx, id_) for id_ in sorted(set(ids))]
-    differing: set[StateKey] = set()
-    for state in states[1:]:
-        differing.update(snapshots.changes_between(tx, states[0].id, state.id))
-    changes = resolve(version, [state.state for state in states], differing, TransactionReader(tx))
-    resolved = {key: event_id for key, event_id in changes.items() if states[0].state.get(key) != event_id}
-    if not resolved:
-        return states[0], False
-    return states[0].child(new_snapshot_id(), resolved), True
-
-
-def _write_resolution(tx: WriteTransaction, loaded: _Loaded) -> None:
-    """Writes a resolved state down, if the room is still as it was when it was resolved."""
-    room = loaded.row.room
-    if tx.dialect.for_update:
-        tx.put(f"SELECT 1 FROM rooms WHERE room = :room {tx.dialect.for_update}", room=room)
-    front = set(events.forward_extremities(tx, room))
-    if room_store.by_number(tx, room) != loaded.row or front != {e.event.event_id for e in loaded.extremities}:
-        return
-    snapshot = loaded.snapshot
-    if snapshot.id not in {loaded.row.snapshot, *(e.snapshot for e in loaded.extremities)}:
-        snapshots.insert(tx, room, snapshot)
-    events.make_current(tx, room, snapshot)
-    # Also where nothing came out differently: somebody may have believed an event that did not stand.
-    tx.append("resolution", room=room, key=str(snapshot.id))
+def _pass_on(place: asyncio.Future[Room], task: asyncio.Task[Room]) -> None:
+    """Lets those hear who wait in a place how the loading ended."""
+    if place.done() or task.cancelled():
+        place.cancel()
+    elif (error := task.exception()) is not None:
+        place.set_exception(error)
+        place.exception()  # perhaps nobody waits
+    else:
+        place.set_result(task.result())
 
 
 def _make_stale(room: Room) -> None:
@@ -368,7 +387,7 @@ def _make_stale(room: Room) -> None:
 
 
 def _event_bytes(stored: StoredEvent) -> int:
-    return _EVENT_OVERHEAD + 2 * len(stored.client)
+    return _EVENT_OVERHEAD + 2 * len(stored.event.wire)
 
 
 def _room_bytes(room: Room) -> int:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
-
-import orjson
+from typing import TYPE_CHECKING, Any
 
 from weft.graph.outcome import Outcome
 from weft.graph.snapshot import Snapshot
-from weft.protocol.canonical_json import decode_lax
 from weft.protocol.client_event import client_json, dumps
-from weft.protocol.event import Event, StateKey
+from weft.protocol.event import Event, StateKey, decode
 from weft.protocol.redaction import redact
 from weft.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from weft.storage import snapshots
@@ -32,6 +29,9 @@ _FEW_ARRIVALS = 200
 
 class StoredEvent:
     """An event with what the store knows of it. Shared and immutable, but for what is set at the commit."""
+
+    #: The client form without `room_id`, `unsigned` and the closing brace.
+    client: bytes
 
     __slots__ = (
         "client",
@@ -74,8 +74,15 @@ class StoredEvent:
         #: The state event in whose place it stepped, if any: its id, and what clients are told of it.
         self.replaces = replaces.event.event_id if replaces is not None else None
         self.replaced = _replaced(replaces) if replaces is not None else None
-        #: The client form without `room_id`, `unsigned` and the closing brace.
-        self.client = client_json(event)
+
+    if not TYPE_CHECKING:  # for the type checker it is simply there
+
+        def __getattr__(self, name: str) -> Any:
+            """Called for a slot that is empty: the client form, which is made when it is first asked for."""
+            if name != "client":
+                raise AttributeError(f"a stored event has no {name}")
+            self.client = client_json(self.event)
+            return self.client
 
     @property
     def is_plain(self) -> bool:
@@ -412,7 +419,8 @@ def apply_redaction(tx: WriteTransaction, target: StoredEvent, redaction_id: str
 
 # -- reading
 
-_COLUMNS = "e.position, e.room, e.event_id, e.snapshot, e.outcome, e.redacted_by, e.replaces, e.json, r.version"
+_COLUMNS = """e.position, e.room, e.event_id, e.snapshot, e.outcome, e.redacted_by, e.replaces, e.json, r.version,
+              r.room_id, e.type, e.state_key, e.sender, e.depth, e.origin_server_ts"""
 _FROM = "FROM events e JOIN rooms r ON r.room = e.room"
 
 
@@ -557,6 +565,16 @@ def forward_extremities(tx: Transaction, room: int) -> list[str]:
     ]
 
 
+def at_the_front(tx: Transaction, rooms: Collection[int]) -> list[StoredEvent]:
+    """The ends of some rooms' graphs."""
+    rows = tx.all(
+        f"""SELECT {_COLUMNS} FROM forward_extremities f JOIN events e ON e.event_id = f.event_id
+            JOIN rooms r ON r.room = e.room WHERE f.room IN :rooms""",
+        rooms=list(rooms),
+    )
+    return _stored_all(tx, rows)
+
+
 def _stored_all(tx: Transaction, rows: Sequence[Row]) -> list[StoredEvent]:
     replaced = {row[6] for row in rows if row[6] is not None}
     previous: dict[int, StoredEvent] = {}
@@ -567,23 +585,46 @@ def _stored_all(tx: Transaction, rows: Sequence[Row]) -> list[StoredEvent]:
 
 
 def _stored(row: Row, replaces: StoredEvent | None) -> StoredEvent:
-    position, room, event_id, snapshot, outcome, redacted_by, _, json, version = row
-    json = bytes(json)
-    event = Event.stored(_parse(json, ROOM_VERSIONS[version]), ROOM_VERSIONS[version], event_id, json)
+    position, room, event_id, snapshot, outcome, redacted_by, _, json, version = row[:9]
     return StoredEvent(
-        event,
+        _event(bytes(json), ROOM_VERSIONS[version], event_id, *row[9:]),
         room=room,
         snapshot=snapshot,
         position=position,
-        outcome=Outcome(outcome),
+        outcome=_OUTCOMES[outcome],
         redacted_by=redacted_by,
         replaces=replaces,
     )
 
 
-def _parse(json: bytes, version: RoomVersion) -> dict[str, Any]:
-    pdu: dict[str, Any] = orjson.loads(json) if version.format.strict_canonical_json else decode_lax(json)
-    return pdu
+_OUTCOMES = {int(outcome): outcome for outcome in Outcome}
+
+
+def _event(
+    json: bytes,
+    version: RoomVersion,
+    event_id: str,
+    room_id: str,
+    type: str,
+    state_key: str | None,
+    sender: str,
+    depth: int,
+    origin_server_ts: int,
+) -> Event:
+    if not version.format.strict_canonical_json:
+        # Its numbers need not be those of the columns.
+        return Event.stored(decode(json, version), version, event_id, json)
+    return Event.unread(
+        json,
+        version,
+        event_id,
+        room_id=room_id,
+        type=type,
+        state_key=state_key,
+        sender=sender,
+        depth=depth,
+        origin_server_ts=origin_server_ts,
+    )
 
 
 def add_pending_redactions(tx: WriteTransaction, target: str, redactions: Iterable[str]) -> None:

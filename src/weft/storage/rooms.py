@@ -42,6 +42,14 @@ def by_id(tx: Transaction, room_id: str) -> RoomRow | None:
     return RoomRow(*row) if row else None
 
 
+def by_ids(tx: Transaction, room_ids: Collection[str]) -> list[RoomRow]:
+    """Those of the rooms that are here."""
+    rows = tx.all(
+        "SELECT room, room_id, version, snapshot, forked FROM rooms WHERE room_id IN :room_ids", room_ids=list(room_ids)
+    )
+    return [RoomRow(*row) for row in rows]
+
+
 def by_number(tx: Transaction, room: int) -> RoomRow | None:
     row = tx.one("SELECT room, room_id, version, snapshot, forked FROM rooms WHERE room = :room", room=room)
     return RoomRow(*row) if row else None
@@ -76,6 +84,13 @@ def members(tx: Transaction, room: int, memberships: Sequence[str] = ("join",)) 
             memberships=list(memberships),
         )
     ]
+
+
+def memberships_of_rooms(tx: Transaction, rooms: Collection[int]) -> list[tuple[int, str, str, str, int]]:
+    """Everybody who is or was a member of some rooms: room, user, membership, and the event's id and position."""
+    return tx.all(
+        "SELECT room, user_id, membership, event_id, position FROM memberships WHERE room IN :rooms", rooms=list(rooms)
+    )
 
 
 def rooms_in_common(tx: Transaction, user_id: str, others: Collection[str]) -> set[str]:

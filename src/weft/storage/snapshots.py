@@ -5,7 +5,7 @@ A row keeps the positions of the events that changed, packed; a negative positio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -44,19 +44,38 @@ def insert(
 
 def load(tx: Transaction, snapshot: int) -> Snapshot:
     """Reads a snapshot. Raises KeyError where there is none."""
-    rows = _base_chain(tx, snapshot)
-    deltas = [(_decode(row.changes), None if row.skip is None else _decode(row.skip)) for row in rows]
-    events = _events_at(tx, {abs(position) for pair in deltas for delta in pair if delta for position in delta})
-    node: Snapshot | None = None
-    state: State = immutables.Map()
-    for row, (changes, skip) in zip(reversed(rows), reversed(deltas), strict=True):
-        own = _unpack(changes, events)
-        jump = own if skip is None else _unpack(skip, events)
-        state = apply(state, jump)
-        node = Snapshot(row.snapshot, row.depth, state, parent_id=row.parent, base=node, changes=own, skip=jump)
-    if node is None:
-        raise KeyError(snapshot)
-    return node
+    return load_many(tx, [snapshot])[snapshot]
+
+
+def load_many(
+    tx: Transaction, wanted: Collection[int], known: Mapping[int, tuple[str, str, str]] = MappingProxyType({})
+) -> dict[int, Snapshot]:
+    """Reads snapshots by id, in as many statements as the longest chain of bases has links. Raises KeyError.
+
+    `known` are type, state key and id of events by their position, as far as the caller has them at hand.
+    """
+    rows = _with_bases(tx, wanted)
+    deltas = {
+        row.snapshot: (_decode(row.changes), None if row.skip is None else _decode(row.skip)) for row in rows.values()
+    }
+    positions = {abs(position) for pair in deltas.values() for delta in pair if delta for position in delta}
+    places = {**known, **_events_at(tx, positions - known.keys())}
+    read: dict[int, Snapshot] = {}
+    for id_ in wanted:
+        chain: list[_Row] = []
+        following: int | None = id_
+        while following is not None and following not in read:
+            chain.append(rows[following])
+            following = rows[following].base
+        node = read[following] if following is not None else None
+        for row in reversed(chain):
+            changes, skip = deltas[row.snapshot]
+            own = _unpack(changes, places)
+            jump = own if skip is None else _unpack(skip, places)
+            state = apply(node.state if node is not None else immutables.Map(), jump)
+            node = Snapshot(row.snapshot, row.depth, state, parent_id=row.parent, base=node, changes=own, skip=jump)
+            read[row.snapshot] = node
+    return {id_: read[id_] for id_ in wanted}
 
 
 def entries(tx: Transaction, snapshot: int, keys: Iterable[StateKey]) -> dict[StateKey, str]:
@@ -102,6 +121,9 @@ def changes_between(tx: Transaction, older: int, newer: int) -> dict[StateKey, t
     return {key: (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}
 
 
+_COLUMNS = "snapshot, room, depth, parent, base, changes, skip"
+
+
 class _Row(NamedTuple):
     snapshot: int
     room: int
@@ -113,10 +135,7 @@ class _Row(NamedTuple):
 
 
 def _row(tx: Transaction, snapshot: int) -> _Row | None:
-    row = tx.one(
-        "SELECT snapshot, room, depth, parent, base, changes, skip FROM snapshots WHERE snapshot = :snapshot",
-        snapshot=snapshot,
-    )
+    row = tx.one(f"SELECT {_COLUMNS} FROM snapshots WHERE snapshot = :snapshot", snapshot=snapshot)
     return _Row(*row) if row else None
 
 
@@ -134,15 +153,14 @@ def _step(tx: Transaction, row: _Row, down_to: int, candidates: set[int]) -> _Ro
     return _row(tx, row.parent) if row.parent is not None else None
 
 
-def _base_chain(tx: Transaction, snapshot: int) -> list[_Row]:
-    rows: list[_Row] = []
-    following: int | None = snapshot
-    while following is not None:
-        row = _row(tx, following)
-        if row is None:
-            raise KeyError(following)
-        rows.append(row)
-        following = row.base
+def _with_bases(tx: Transaction, wanted: Collection[int]) -> dict[int, _Row]:
+    """Snapshots' rows, with those of their bases, of these bases' bases, and so on."""
+    rows: dict[int, _Row] = {}
+    following = set(wanted)
+    while following:
+        found = tx.all(f"SELECT {_COLUMNS} FROM snapshots WHERE snapshot IN :snapshots", snapshots=list(following))
+        rows.update((row[0], _Row(*row)) for row in found)
+        following = {row[4] for row in found if row[4] is not None} - rows.keys()
     return rows
 
 

@@ -155,15 +155,23 @@ class Pages:
 
     async def _before(self, room: Room, order: Order, cut: Vector, size: int) -> tuple[list[StoredEvent], bool]:
         """Events of the cut below a place, newest first; and whether there may be more."""
+        memory, is_all = self._from_memory(room, order, cut, size)
+        if len(memory) < size and not is_all and (not room.timeline or room.timeline[0].order < order):
+            await self._engine.rooms.deepen(room)
+            memory, is_all = self._from_memory(room, order, cut, size)
+        if memory and (len(memory) == size or is_all):
+            return memory, not _is_first(memory[-1])
+        return await self._stored(store.before, room, order, cut, size)
+
+    def _from_memory(self, room: Room, order: Order, cut: Vector, size: int) -> tuple[list[StoredEvent], bool]:
+        """As `_before`, of what is in memory; and whether that goes back to the room's first event."""
         covers_all = cut.covers(self._engine.log.head)
         newest = reversed(room.timeline)
         if order == LAST and covers_all:
             memory = list(islice(newest, size))
         else:
             memory = [s for s in newest if s.order < order and (covers_all or s.position in cut)][:size]
-        if memory and (len(memory) == size or room.timeline_whole):
-            return memory, not _is_first(memory[-1])
-        return await self._stored(store.before, room, order, cut, size)
+        return memory, room.timeline_whole
 
     async def _following(self, room: Room, order: Order, cut: Vector, size: int) -> tuple[list[StoredEvent], bool]:
         """Events of the cut from a place on, oldest first; and whether there may be more."""
@@ -190,7 +198,7 @@ class Pages:
         stored = await self._events([row for row in rows if row.position in cut])
         if len(rows) == size and not stored:
             return await self._stored(page, room, _beyond(rows, page is store.before), cut, size)
-        return stored, len(rows) == size and not _is_first(stored[-1])
+        return stored, len(rows) == size and not (page is store.before and _is_first(stored[-1]))
 
     async def _events(self, rows: Sequence[Row]) -> list[StoredEvent]:
         found = await self._engine.rooms.events([row.event_id for row in rows])

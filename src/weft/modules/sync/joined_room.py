@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 
 import orjson
 
@@ -10,7 +11,7 @@ from weft.modules.events import EventForms, Sight, Viewer
 from weft.modules.events.sight import Seen
 from weft.modules.sync.answer import Answer, event_list
 from weft.modules.sync.room_state import RoomStates, StateQuery
-from weft.modules.sync.timeline import Timeline, Timelines
+from weft.modules.sync.timeline import DEFAULT_LIMIT, MAX_LIMIT, Timeline, Timelines
 from weft.protocol.filters import Filter
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
@@ -18,6 +19,8 @@ from weft.storage import events
 from weft.storage.events import StoredEvent
 
 _HEROES = 5
+#: So many rooms are read together, and then written, before the next ones are.
+_AT_ONCE = 50
 
 
 class JoinedRooms:
@@ -46,7 +49,10 @@ class JoinedRooms:
         `new` are the new events by room, where they are at hand; `resolved` the rooms whose state was resolved anew.
         """
         newly_joined: set[str] = set()
-        for room_id, number in (await self._touched(answer, new, resolved, full_state)).items():
+        touched = await self._touched(answer, new, resolved, full_state)
+        for index, (room_id, number) in enumerate(touched.items()):
+            if not index % _AT_ONCE:
+                await self._have(answer, list(islice(touched, index, index + _AT_ONCE)), full_state)
             room = await self._engine.rooms.get(room_id)
             fresh = await self._is_fresh(answer, room, new)
             if fresh:
@@ -86,6 +92,23 @@ class JoinedRooms:
             if summed_up:
                 members["summary"] = _summary(room, named_by)
         answer.newly_joined = frozenset(newly_joined)
+
+    async def _have(self, answer: Answer, room_ids: Sequence[str], full_state: bool) -> None:
+        """Has in memory what the sections of some rooms are made from, so that each need not ask for itself."""
+        if len(room_ids) < 2:
+            return
+        rooms = self._engine.rooms
+        await rooms.have(room_ids, newest=answer.filter.room_timeline.limit(DEFAULT_LIMIT, MAX_LIMIT) + 1)
+        wanted: list[str] = []
+        for room_id in room_ids:
+            room = rooms.cached(room_id)
+            if room is None:
+                continue
+            if answer.since is None or full_state:
+                wanted += [event_id for key, event_id in room.state if key[0] != "m.room.member"]
+            places = [("m.room.history_visibility", ""), ("m.room.member", answer.user_id)]
+            wanted += [event_id for place in places if (event_id := room.state_id(*place)) is not None]
+        await rooms.events(dict.fromkeys(wanted))
 
     async def _touched(
         self,

@@ -78,22 +78,33 @@ class Timelines:
     ) -> tuple[list[StoredEvent], bool]:
         """The newest events, oldest first, a few more than asked for; and whether there are no others."""
         enough = limit + 1 if event_filter.passes_everything else _MAX_LOOKED_AT
-        memory: list[StoredEvent] = []
-        reaches_back = room.timeline_whole
-        for stored in reversed(room.timeline):
-            if since is not None and stored.position in since:
-                reaches_back = True
-                break
-            if stored.position in upto and stored.order <= until:
-                memory.append(stored)
-                if len(memory) == enough:
-                    return memory[::-1], False
+        memory, reaches_back = _from_memory(room, since, upto, enough, until)
+        if len(memory) < enough and not reaches_back:
+            await self._engine.rooms.deepen(room)
+            memory, reaches_back = _from_memory(room, since, upto, enough, until)
+        if len(memory) == enough:
+            return memory[::-1], False
         if reaches_back:
             return memory[::-1], True
         found = await self._engine.database.read(
             events.arrivals, room.number, since or Vector(), upto, enough, below=until
         )
         return found[::-1], len(found) < enough
+
+
+def _from_memory(
+    room: Room, since: Vector | None, upto: Vector, enough: int, until: tuple[int, int]
+) -> tuple[list[StoredEvent], bool]:
+    """The newest events that are in memory, newest first, up to `enough`; and whether there are no older ones."""
+    memory: list[StoredEvent] = []
+    for stored in reversed(room.timeline):
+        if since is not None and stored.position in since:
+            return memory, True
+        if stored.position in upto and stored.order <= until:
+            memory.append(stored)
+            if len(memory) == enough:
+                return memory, False
+    return memory, room.timeline_whole
 
 
 def wants(event_filter: EventFilter, stored: StoredEvent, room_id: str) -> bool:
