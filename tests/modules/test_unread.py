@@ -9,7 +9,8 @@ from urllib.parse import quote
 import pytest
 
 from tests.modules.test_receipts import pair, read, threaded
-from weft.modules.unread import Unread
+from weft.modules.unread import Unread, store
+from weft.protocol.push_rules import Actions, FlattenedEvent, Ruleset, evaluate
 from weft.testing import Client, TestServer
 
 THREADS = {"room": {"timeline": {"unread_thread_notifications": True}}}
@@ -199,8 +200,39 @@ async def test_notifications_are_listed(server: TestServer) -> None:
     (await bob.get("/_matrix/client/v3/notifications", from_="nonsense")).refused(400, "M_INVALID_PARAM")
 
 
+async def test_what_was_counted_is_not_counted_again_after_a_start(
+    server: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob, room_id = await pair(server)
+    other = await alice.create_room(preset="public_chat")
+    await bob.join(other)
+    for room in (room_id, other):
+        for _ in range(30):
+            await alice.send(room)
+        assert await unread(bob, room) == (30, 0)
+    looked_at: list[str] = []
+
+    def counting(ruleset: Ruleset, event: FlattenedEvent, user_id: str, name: str | None = None) -> Actions | None:
+        looked_at.append(user_id)
+        return evaluate(ruleset, event, user_id, name)
+
+    monkeypatch.setattr("weft.modules.unread.tally.evaluate", counting)
+    await server.restart()
+    await mention(alice, other, bob.user_id)
+    assert await unread(bob, other) == (31, 1)
+    assert await unread(bob, room_id) == (30, 0)
+    # Of two servers each looks for itself.
+    assert 1 <= len(looked_at) <= 2
+    (await read(bob, room_id, await alice.send(room_id))).ok()
+    await server.restart()
+    assert await unread(bob, room_id) == (0, 0)
+
+
 @pytest.mark.parametrize("seed", range(3))
-async def test_counts_moved_on_are_counts_made_anew(server: TestServer, seed: int) -> None:
+async def test_counts_moved_on_are_counts_made_anew(
+    server: TestServer, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weft.modules.unread.service._WORTH_KEEPING", 1)
     chance = random.Random(seed)
     alice, bob, room_id = await pair(server)
     sent: list[tuple[str, str]] = [(await alice.send(room_id, "root"), "main")]
@@ -241,5 +273,10 @@ async def test_counts_moved_on_are_counts_made_anew(server: TestServer, seed: in
         await engine.log.catch_up()
         room = await engine.rooms.get(room_id)
         moved_on = await service.counts(bob.user_id, room)
-        service.forget()
-        assert await service.counts(bob.user_id, room) == moved_on
+        if chance.random() < 0.5:
+            service.forget()
+            assert await service.counts(bob.user_id, room) == moved_on, "taken up from the tables"
+        if chance.random() < 0.5:
+            await engine.database.write(store.forget_rooms, [room.number])
+            service.forget()
+            assert await service.counts(bob.user_id, room) == moved_on, "made anew"

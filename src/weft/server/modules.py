@@ -73,6 +73,7 @@ TABLES = (
     "weft.modules.server_notices",
     "weft.modules.typing",
     "weft.modules.ui_auth",
+    "weft.modules.unread",
     "weft.modules.user_directory",
 )
 
@@ -126,7 +127,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     unread_ = unread.Unread(engine, push_rules=push_rules_, receipts=receipts_, account_data=account_data_, sight=sight)
     notifications = unread.Notifications(engine, unread_, user_rooms=user_rooms, forms=forms, sight=sight)
 
-    _join_accounts(accounts_, profiles, user_directory_, account_data_, push_rules_)
+    _join_accounts(accounts_, profiles, user_directory_, account_data_, push_rules_, unread_)
     on_replaced = _carrying_over(account_data_, push_rules_)
 
     # Rooms.
@@ -228,6 +229,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
             blocks_invites=memberships.blocks_invites,
             stripped_state=stripped_states.of,
             unread=unread_.counts,
+            have_unread=unread_.have,
             seen=presence_.seen,
         ),
     )
@@ -272,6 +274,7 @@ def _join_accounts(
     user_directory_: user_directory.UserDirectory,
     account_data_: account_data.AccountData,
     push_rules_: push_rules.PushRules,
+    unread_: unread.Unread,
 ) -> None:
     """Has what belongs to an account begin and end with it."""
 
@@ -282,6 +285,7 @@ def _join_accounts(
         user_directory_.hide(tx, deactivation.user_id)
         account_data_.removed(tx, deactivation.user_id)
         push_rules_.removed(tx, deactivation.user_id)
+        unread_.removed(tx, deactivation.user_id)
         if deactivation.erase:
             profiles.erased(tx, deactivation.user_id)
 

@@ -122,7 +122,7 @@ class Receipts:
 
     async def latest_receipts(self, user_id: str, room: int) -> dict[str, Place]:
         """How far a user has read in each thread ('' for the room as a whole), in a room by its number."""
-        return await self._engine.database.get(store.places_of_user, user_id, room)
+        return (await self._engine.database.get(store.places_of_user, user_id, [room]))[room]
 
     # -- keeping up
 

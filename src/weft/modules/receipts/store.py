@@ -78,15 +78,19 @@ def changed_since(tx: Transaction, user_id: str, rooms: Collection[int], since: 
     )
 
 
-def places_of_user(tx: Transaction, user_id: str, room: int) -> dict[str, Place]:
-    """How far a user has read in each thread ('' for the room as a whole), by whichever kind of receipt is ahead."""
-    places: dict[str, Place] = {}
-    for thread, depth, position in tx.all(
-        "SELECT thread, depth, event_position FROM receipts WHERE user_id = :user_id AND room = :room",
+def places_of_user(tx: Transaction, user_id: str, rooms: Collection[int]) -> dict[int, dict[str, Place]]:
+    """How far a user has read in some rooms, by whichever kind of receipt is ahead: by room, then by thread.
+
+    The thread '' is the room as a whole.
+    """
+    places: dict[int, dict[str, Place]] = {room: {} for room in rooms}
+    for room, thread, depth, position in tx.all(
+        "SELECT room, thread, depth, event_position FROM receipts WHERE user_id = :user_id AND room IN :rooms",
         user_id=user_id,
-        room=room,
+        rooms=list(rooms),
     ):
-        places[thread] = max(places.get(thread, (-1, 0)), (depth, position))
+        of_room = places[room]
+        of_room[thread] = max(of_room.get(thread, (-1, 0)), (depth, position))
     return places
 
 

@@ -50,6 +50,8 @@ class Surroundings:
     stripped_state: Callable[[Room, str], Awaitable[Sequence[bytes]]]
     #: What the user has not read in a room that they are in.
     unread: Callable[[str, Room], Awaitable[Counts]]
+    #: Has that at hand for several rooms.
+    have_unread: Callable[[str, Sequence[Room]], Awaitable[None]]
     #: Called with the presence that the client reports, and for how many milliseconds it may wait.
     seen: Callable[[Requester, str, int], Awaitable[None]]
 
@@ -251,6 +253,10 @@ class SyncService:
             answer.knock[room_id] = b'{"knock_state":%s}' % state
 
     async def _count_unread(self, answer: Answer) -> None:
+        if len(answer.join) > 1:
+            await self._around.have_unread(
+                answer.user_id, [await self._engine.rooms.get(room_id) for room_id in answer.join]
+            )
         for room_id, section in answer.join.items():
             counts = await self._around.unread(answer.user_id, await self._engine.rooms.get(room_id))
             if answer.filter.unread_thread_notifications:

@@ -6,9 +6,15 @@ from weft.modules.unread.notifications import Notifications
 from weft.modules.unread.service import Unread
 from weft.modules.unread.tally import Counts
 from weft.protocol.api.client import push_rules as api
+from weft.storage.followers import Follower
 
 __all__ = ["Counts", "Notifications", "Unread", "module"]
 
 
 def module(unread: Unread, notifications: Notifications) -> Module:
-    return Module(name="unread", routes=[route(api.GET_NOTIFICATIONS, notifications.get)], appliers=(unread.apply,))
+    return Module(
+        name="unread",
+        routes=[route(api.GET_NOTIFICATIONS, notifications.get)],
+        followers=(Follower("unread tallies", {"redacted"}, unread.handle, from_beginning=False),),
+        appliers=(unread.apply,),
+    )

@@ -17,8 +17,8 @@ from weft.storage.events import StoredEvent
 
 _KEPT_EVENTS = 2_048
 _KEPT_ROOMS = 1_000
-_LEVELS = ("m.room.power_levels", "")
-_CREATE = ("m.room.create", "")
+LEVELS = ("m.room.power_levels", "")
+CREATE = ("m.room.create", "")
 
 
 class Noted:
@@ -46,6 +46,8 @@ class NotedEvents:
 
     async def of(self, room: Room, stored: Sequence[StoredEvent]) -> list[Noted]:
         """The events of one room, flattened."""
+        if not stored:
+            return []
         levels = await self._levels_of(room)
         contexts: dict[str, RoomContext] = {}
         return [self._noted(room, levels, contexts, one) for one in stored]
@@ -84,9 +86,9 @@ class NotedEvents:
         known = self._levels.get(room.number)
         if known is not None and known[0] == snapshot:
             return known[1]
-        state = await self._engine.rooms.state_events(room, [_LEVELS, _CREATE])
-        create = state.get(_CREATE)
-        levels = PowerLevels.of(state.get(_LEVELS), create, room.version) if create is not None else None
+        state = await self._engine.rooms.state_events(room, [LEVELS, CREATE])
+        create = state.get(CREATE)
+        levels = PowerLevels.of(state.get(LEVELS), create, room.version) if create is not None else None
         self._levels[room.number] = (snapshot, levels)
         if len(self._levels) > _KEPT_ROOMS:
             self._levels.popitem(last=False)

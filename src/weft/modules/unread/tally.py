@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from hashlib import blake2b
 from typing import NamedTuple
+
+import msgspec
 
 from weft.modules.receipts.store import Place
 from weft.modules.receipts.threads import MAIN
 from weft.modules.unread.noted import Noted
 from weft.protocol.push_rules import Actions, Ruleset, evaluate
 from weft.storage.events import StoredEvent
+from weft.storage.positions import Vector
 
+#: Changes with what a tally means.
+_FORM = 1
 #: How many of a room's newest events are kept for tallies that are a little behind.
 _RECENT = 32
 
@@ -71,18 +77,51 @@ class Reader(NamedTuple):
     display_name: str | None
     ruleset: Ruleset
     ignored: Collection[str]
+    #: What the user changed of the rules, as it is stored.
+    rules: bytes = b""
+
+
+class Start(NamedTuple):
+    """The moment from which a tally is moved on."""
+
+    feed: Feed
+    seen: int
+    epoch: int
+    cut: Vector
+
+
+def digest(reader: Reader, floor: Place, places: Mapping[str, Place]) -> bytes:
+    """What a tally is made from besides events, in brief: another one counts anew."""
+    told = [_FORM, floor, sorted(places.items()), reader.display_name, sorted(reader.ignored), reader.rules]
+    return blake2b(msgspec.msgpack.encode(told), digest_size=16).digest()
 
 
 class Tally:
     """`floor` is the place up to which everything is read, in whichever thread; `places` is that for each thread."""
 
-    __slots__ = ("_counts", "epoch", "feed", "floor", "places", "reader", "seen", "threads")
+    __slots__ = (
+        "_counts",
+        "cut",
+        "epoch",
+        "feed",
+        "floor",
+        "looked_at",
+        "made_from",
+        "places",
+        "reader",
+        "seen",
+        "threads",
+    )
 
-    def __init__(self, reader: Reader, feed: Feed, floor: Place, places: Mapping[str, Place]) -> None:
+    def __init__(
+        self, reader: Reader, start: Start, floor: Place, places: Mapping[str, Place], made_from: bytes
+    ) -> None:
         self.reader = reader
-        self.feed = feed
-        self.epoch = feed.epoch
-        self.seen = feed.seen
+        #: How far it goes: in the feed, and in the log.
+        self.feed, self.seen, self.epoch, self.cut = start
+        self.made_from = made_from
+        #: How many events were looked at since it was last put down.
+        self.looked_at = 0
         self.floor = floor
         self.places = places
         self.threads: dict[str, tuple[int, int]] = {}
