@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -116,6 +117,20 @@ async def test_one_connection_many_requests() -> None:
         one = b"GET /ip HTTP/1.1\r\nHost: x\r\n\r\n"
         answer = await exchange(port, one * 3 + get("/ip"))
         assert answer.count(b"HTTP/1.1 200 OK") == 4
+
+
+async def test_requests_that_do_not_wait_for_answers_get_them_in_order() -> None:
+    async with serving() as (_, (port,)):
+        keep = "GET {} HTTP/1.1\r\nHost: x\r\n\r\n"
+        head = "HEAD /ip HTTP/1.1\r\nHost: x\r\n\r\n"
+        requests = keep.format("/slow") + head + keep.format("/nothing") + keep.format("/stream")
+        answered = await exchange(port, requests.encode() + get("/ip"))
+    assert re.findall(rb"HTTP/1.1 (\d+)", answered) == [b"200", b"200", b"404", b"200", b"200"]
+    assert answered.count(b"connection: close") == 1
+    # Of the two that ask for the address one gets no more than the head.
+    assert answered.count(b"content-length: 9\r\n") == 2
+    assert answered.count(b"\r\n\r\n127.0.0.1") == 1
+    assert answered.endswith(b"127.0.0.1")
 
 
 async def test_several_listeners_with_their_own_resources_and_proxies() -> None:

@@ -53,5 +53,10 @@ def _value(text: str) -> bytes:
     return text.translate(_CONTROLS).encode("latin-1", "replace")
 
 
+#: The ASGI extension by which our own server takes a whole answer at once: its `write` is a `WholeAnswer`. False: it
+#: can't just now, and the answer goes the ordinary way.
+WHOLE_ANSWER: Final = "weft.whole_answer"
+WholeAnswer = Callable[[int, HeaderList, bytes], bool]
+
 PREFLIGHT: Final = Answer(204, CORS, b"")
 EMPTY_OBJECT: Final = json_answer(b"{}")

@@ -9,11 +9,14 @@ timer for each request would cost more than reading it.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, Final
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
+
+from weft.http.asgi import WHOLE_ANSWER, HeaderList
 
 MAX_HEAD: Final = 65_536
 HEAD_SECONDS: Final = 30.0
@@ -52,6 +55,31 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head_since = None
         super().on_headers_complete()
+        # The application has not begun yet: it runs in a task.
+        self.scope["extensions"] = {WHOLE_ANSWER: {"write": partial(self._answer, self.cycle)}}
+
+    def _answer(self, cycle: RequestResponseCycle, status: int, headers: HeaderList, body: bytes) -> bool:
+        """Writes a whole answer in one go; implements `WHOLE_ANSWER`."""
+        if cycle.response_started or cycle.disconnected or self.flow.write_paused:
+            return False
+        written = [STATUS_LINE[status]]
+        keep_alive = cycle.keep_alive
+        for name, value in (*self.server_state.default_headers, *headers):
+            written += (name, b": ", value, b"\r\n")
+            if name == b"connection":  # which says nothing but `close`
+                keep_alive = False
+        if not keep_alive and cycle.keep_alive is keep_alive:
+            written.append(b"connection: close\r\n")
+        written += (b"\r\n", body)
+        self.transport.write(b"".join(written))
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.keep_alive = keep_alive
+        cycle.message_event.set()
+        if not keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
 
     def overdue(self, now: float) -> bool:
         if self._head_since is not None:

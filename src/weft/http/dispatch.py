@@ -95,7 +95,7 @@ class Dispatcher:
             if isinstance(answer, Stream):
                 await send_stream(answer, request.method, receive, send)
             else:
-                await send_answer(answer, request.method, send)
+                await send_answer(answer, scope, send)
             status = answer.status
         except (ClientGone, OSError):
             pass  # nobody is there; some servers say so by an OSError from `send`

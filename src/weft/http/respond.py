@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
 
 import msgspec
 
-from weft.http.asgi import EMPTY_OBJECT, Answer, Receive, Send, header_list, json_answer
+from weft.http.asgi import (
+    EMPTY_OBJECT,
+    WHOLE_ANSWER,
+    Answer,
+    Receive,
+    Scope,
+    Send,
+    WholeAnswer,
+    header_list,
+    json_answer,
+)
 from weft.http.call import Stream
 from weft.http.disconnect import while_connected
 from weft.http.errors import ClientGone
@@ -18,6 +28,7 @@ from weft.protocol.api.endpoint import Empty, Raw
 SEND_TIMEOUT: Final = 60.0
 #: These have no body, not even an empty one.
 _BODILESS: Final = (204, 304)
+_NO_EXTENSIONS: Final[Mapping[str, Mapping[str, Any]]] = {}
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -40,10 +51,14 @@ def _raw(result: Raw) -> Answer:
     return Answer(result.status, headers, result.body)
 
 
-async def send_answer(answer: Answer, method: str, send: Send) -> None:
+async def send_answer(answer: Answer, scope: Scope, send: Send) -> None:
     """Sends it whole; for HEAD without its body."""
-    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
+    body = b"" if scope["method"] == "HEAD" else answer.body
+    extension = scope.get("extensions", _NO_EXTENSIONS).get(WHOLE_ANSWER)
+    write: WholeAnswer | None = extension["write"] if extension is not None else None
+    if write is None or not write(answer.status, answer.headers, body):
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 class StreamBroken(Exception):
