@@ -109,6 +109,8 @@ class SyncService:
         self, requester: Requester, args: SyncRequest, filter_: Filter, since: Vector | None, upto: Vector
     ) -> bytes | None:
         """The answer, or None where there is nothing to tell."""
+        if upto == since and not args.full_state:
+            return None
         seats = await self._user_rooms.of(requester.user_id)
         entries = self._engine.log.since(since) if since is not None and not args.full_state else None
         whole = since is None or args.full_state
