@@ -36,9 +36,10 @@ from weft.protocol.event import Event, StateKey
 from weft.protocol.event_auth import CREATE_KEY
 from weft.protocol.identifiers import domain_of
 from weft.rooms.incoming import Incoming
+from weft.rooms.loading import resolve_states
 from weft.rooms.receive import Before, Receive, Taken
 from weft.rooms.room import Room
-from weft.rooms.rooms import Rooms, resolve_states
+from weft.rooms.rooms import Rooms
 from weft.storage import events as event_store
 from weft.storage import snapshots
 from weft.storage.database import Database, Transaction
