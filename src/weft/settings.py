@@ -460,6 +460,21 @@ class UserDirectory(Section, frozen=True, kw_only=True):
     ] = False
 
 
+class PolicyServer(Section, frozen=True, kw_only=True):
+    """This server as a policy server: rooms may name it, so that every event of theirs needs its signature."""
+
+    hook: Annotated[
+        str,
+        Doc(
+            text="The Python function that judges events, as `package.module:function`. It is given the asking "
+            "server's name and the event, and returns why the event is not wanted, or None (see "
+            "docs/how-to/judge-events.md). Without it this server is no policy server. The key by which rooms know it "
+            "is made at the first start, and told in the log.",
+            example='"my_policy:judge"',
+        ),
+    ] = ""
+
+
 class ServerNotices(Section, frozen=True, kw_only=True):
     """Messages from the server itself to its users."""
 
@@ -508,6 +523,7 @@ class Settings(Section, frozen=True, kw_only=True):
     rooms: Rooms = Rooms()
     presence: Presence = Presence()
     federation: Federation = Federation()
+    policy_server: PolicyServer = PolicyServer()
     user_directory: UserDirectory = UserDirectory()
     server_notices: ServerNotices = ServerNotices()
     search: Search = Search()
@@ -529,3 +545,8 @@ class Settings(Section, frozen=True, kw_only=True):
     def old_signing_keys_file(self, server_name: str) -> Path:
         """Where the public halves of a domain's former signing keys are listed."""
         return self.server.keys_dir / f"{server_name}.old-keys"
+
+    @property
+    def policy_server_key_file(self) -> Path:
+        """Where the key is kept by which rooms know this server as their policy server."""
+        return self.server.keys_dir / "policy-server.key"

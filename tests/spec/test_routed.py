@@ -21,7 +21,6 @@ NOT_ROUTED: dict[str, str] = {
     "federation.getUserDevices": "encryption keys",
     "federation.claimUserEncryptionKeys": "encryption keys",
     "federation.queryUserEncryptionKeys": "encryption keys",
-    "federation.askPolicyServerToSign": "policy servers",
 }
 OPERATIONS = [endpoint.name for endpoint in ENDPOINTS if endpoint.name not in NOT_ROUTED]
 

@@ -287,6 +287,21 @@ def cosign(event: Event, server_name: str, signing_key: SigningKey) -> Event:
     return cosigned
 
 
+def sign(event: Event, signing_key: SigningKey) -> str:
+    """A signature of the event by any key, in unpadded base64; the event stays as it is."""
+    return encode_base64(signing_key.sign(_signed_bytes(event.pdu, event.version)))
+
+
+def is_signed_by(event: Event, server_name: str, key: VerifyKey) -> bool:
+    """Whether the event carries a good signature of a server by that very key."""
+    if key.key_id not in key_ids_of(event.pdu, server_name):
+        return False
+    try:
+        return key.verifies(_signed_bytes(event.pdu, event.version), signature_of(event.pdu, server_name, key.key_id))
+    except PeerError:
+        return False
+
+
 def required_signers(event: Event) -> frozenset[str]:
     """The servers without whose signature the event is worth nothing. Raises `PeerError` if that can't be told.
 

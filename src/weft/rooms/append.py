@@ -8,7 +8,7 @@ it fail too and are built again on what is really there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from weft.graph.build import Draft, Identity, auth_keys, build
@@ -26,6 +26,8 @@ from weft.storage.database import Database, UniqueViolation, WriteTransaction
 from weft.storage.events import StoredEvent
 from weft.storage.transaction_ids import TransactionKey
 
+#: The state event that names a room's policy server.
+POLICY = "m.room.policy"
 #: How often an event is built again because the room moved on under it.
 _TRIES = 10
 
@@ -44,6 +46,10 @@ class _Front:
     read: dict[str, StoredEvent] = field(default_factory=dict)
 
 
+#: Sends an event of ours once the room's policy server has signed it; with more writes for the transaction.
+Checked = Callable[[str, Event, Also], Awaitable[StoredEvent]]
+
+
 class Append:
     """Puts local users' events into rooms."""
 
@@ -54,6 +60,8 @@ class Append:
         self._rooms = rooms
         self._identities = identities
         self._now_ms = now_ms
+        #: Sends in rooms that have a policy server, which has to sign first.
+        self.checked: Checked | None = None
         #: Requests with a transaction id that are not answered yet.
         self._under_way: dict[TransactionKey, asyncio.Future[None]] = {}
 
@@ -104,6 +112,8 @@ class Append:
         read: dict[str, StoredEvent] = {}
         for _ in range(_TRIES):
             room = await self._rooms.get(room_id)
+            if self.checked is not None and room.state_id(POLICY) is not None:
+                return await self._append_checked(self.checked, room_id, drafts, transaction, also)
             front = await self._make(room, drafts, read)
             if front is None:
                 continue
@@ -127,6 +137,26 @@ class Append:
                 await self._resolve(room_id)
             return [made.stored for made in front.made]
         raise LimitExceeded(1000, "The room changes too fast; try again.")
+
+    async def _append_checked(
+        self,
+        checked: Checked,
+        room_id: str,
+        drafts: Sequence[Draft],
+        transaction: TransactionKey | None,
+        also: Also | None,
+    ) -> list[StoredEvent]:
+        """As `_append_all`, one event after the other: what was signed can't be built again on a room that moved on."""
+
+        def beside(tx: WriteTransaction, stored: Sequence[StoredEvent]) -> None:
+            if transaction is not None:
+                event_id = stored[0].event.event_id
+                stored[0].transactions = {transaction.device_id: transaction.txn_id}
+                transaction_ids.insert(tx, transaction, now_ms=self._now_ms(), event_id=event_id)
+            if also is not None:
+                also(tx, stored)
+
+        return [await checked(room_id, await self.prepare(room_id, draft), beside) for draft in drafts]
 
     async def _resolve(self, room_id: str) -> None:
         """Sees to it that what was just written is part of the room's state, or is known not to be."""

@@ -95,6 +95,7 @@ class Engine:
             self.outside.now_ms,
             self.server_names,
         )
+        self.append.checked = self._remote.policy.send
 
     @property
     def remote(self) -> Remote:

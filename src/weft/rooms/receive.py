@@ -25,7 +25,7 @@ from weft.protocol.errors import NotNow
 from weft.protocol.event import Event, StateKey
 from weft.protocol.event_auth import CREATE_KEY, POWER_LEVELS_KEY, auth_event_keys
 from weft.protocol.room_versions import RoomVersion
-from weft.rooms.commit import Made, RoomMoved, Row, commit, redactable
+from weft.rooms.commit import Also, Made, RoomMoved, Row, commit, redactable
 from weft.rooms.loading import resolve_states
 from weft.rooms.room import Room
 from weft.rooms.rooms import Rooms
@@ -42,9 +42,9 @@ _TRIES = 10
 #: How many outliers are written at a time.
 _OUTLIERS_AT_ONCE = 250
 
-#: Whether the room's policy server has nothing against an event.
+#: An event as the room's policy server recommends it, with its signature; None where it is not wanted.
 #: https://spec.matrix.org/v1.19/server-server-api/#policy-servers
-Policy = Callable[[Room, Event], Awaitable[bool]]
+Policy = Callable[[Room, Event], Awaitable[Event | None]]
 
 
 class Place(NamedTuple):
@@ -84,6 +84,15 @@ Given = Mapping[str, Before]
 NOTHING_GIVEN: Given = MappingProxyType({})
 
 
+class _Way(NamedTuple):
+    """How events are to be taken in; see `Receive.take`."""
+
+    given: Given
+    past: bool
+    relayed: bool
+    also: Also | None
+
+
 class Receive:
     """Takes events of other servers into rooms that are known here."""
 
@@ -104,27 +113,29 @@ class Receive:
         given: Given = NOTHING_GIVEN,
         past: bool = False,
         relayed: bool = False,
+        also: Also | None = None,
     ) -> dict[str, Taken]:
         """Judges and writes events, in this order; returns once they are on disk.
 
         `past`: they belong to the room's past, so that they are told to nobody as news and built on by nothing new.
-        `relayed`: we have to pass them on to the room's other servers.
+        `relayed`: we have to pass them on to the room's other servers. `also`: more writes for the transaction of each.
         """
+        way = _Way(given, past, relayed, also)
         async with self._lock(room_id):
             taken: dict[str, Taken] = {}
             writing: list[tuple[Event, asyncio.Future[bool]]] = []
             forked = False
             for event in events:
-                taken[event.event_id], future, is_linear = await self._take(room_id, event, given, past, relayed)
+                taken[event.event_id], future, is_linear = await self._take(room_id, event, way)
                 if future is None:
                     continue
                 if is_linear:
                     writing.append((event, future))
                     continue
                 # What is judged next has to see the room as it is after this.
-                forked |= await self._finish(room_id, [*writing, (event, future)], taken, given, past, relayed)
+                forked |= await self._finish(room_id, [*writing, (event, future)], taken, way)
                 writing.clear()
-            forked |= await self._finish(room_id, writing, taken, given, past, relayed)
+            forked |= await self._finish(room_id, writing, taken, way)
             if forked:
                 self._rooms.drop(room_id)
                 await self._rooms.get(room_id)
@@ -135,9 +146,7 @@ class Receive:
         room_id: str,
         writing: Iterable[tuple[Event, asyncio.Future[bool]]],
         taken: dict[str, Taken],
-        given: Given,
-        past: bool,
-        relayed: bool,
+        way: _Way,
     ) -> bool:
         """Waits for writes; those that failed because of others are judged again. Whether the state forked."""
         forked = False
@@ -150,7 +159,7 @@ class Receive:
                     forked |= await asyncio.shield(waiting)
                 except (RoomMoved, UniqueViolation):
                     # An event that this one builds on was not written, or another process was faster with this one.
-                    taken[event.event_id], waiting, _ = await self._take(room_id, event, given, past, relayed)
+                    taken[event.event_id], waiting, _ = await self._take(room_id, event, way)
                 else:
                     break
             else:
@@ -167,16 +176,14 @@ class Receive:
 
     # -- one event
 
-    async def _take(
-        self, room_id: str, event: Event, given: Given, past: bool, relayed: bool
-    ) -> tuple[Taken, asyncio.Future[bool] | None, bool]:
+    async def _take(self, room_id: str, event: Event, way: _Way) -> tuple[Taken, asyncio.Future[bool] | None, bool]:
         """What becomes of an event, its write, and whether the next one can be judged before that has ended."""
         for _ in range(_TRIES):
             room = await self._rooms.get(room_id)
             known = await self._event(event.event_id)
             if known is not None and known.outcome is not Outcome.OUTLIER:
                 return Taken(Verdict(known.outcome)), None, True
-            before = given.get(event.event_id)
+            before = way.given.get(event.event_id)
             if not event.prev_events and before is None:
                 if known is None or event.type != "m.room.create":
                     # The create event is known; nothing else can begin a room.
@@ -193,15 +200,15 @@ class Receive:
                 return Taken(None, tuple(missing_prev) if before is None else (), tuple(missing_auth)), None, True
             if before is None:
                 before = await self._before(room, event, list(prev.values()))
-            judged = await self._judge(room, event, before, auth, past)
+            judged = await self._judge(room, event, before, auth, way.past)
             # While something was looked up the room may have moved on under what was judged by it.
             now = self._rooms.cached(room_id)
             if now is not room or (judged.by_front and room.front_snapshot is not before.snapshot):
                 continue
-            made = await self._make(room, event, before, judged, known, past=past, relayed=relayed)
+            made = await self._make(room, judged.event, before, judged, known, way)
             if self._rooms.cached(room_id) is not room:
                 continue
-            future, is_linear = self._submit(room, made, on_front=judged.by_front)
+            future, is_linear = self._submit(room, made, way.also, on_front=judged.by_front)
             return Taken(judged.verdict), future, is_linear
         raise NotNow("The room changes too fast.", retry_after_ms=1000)
 
@@ -240,13 +247,10 @@ class Receive:
             before={key: stored.event for key, stored in state.items()},
             current=current,
         )
-        if (
-            verdict.outcome is Outcome.ACCEPTED
-            and not past
-            and self.policy is not None
-            and not await self.policy(room, event)
-        ):
-            verdict = Verdict(Outcome.SOFT_FAILED)
+        if verdict.outcome is Outcome.ACCEPTED and not past and self.policy is not None:
+            recommended = await self.policy(room, event)
+            verdict = Verdict(Outcome.SOFT_FAILED) if recommended is None else verdict
+            event = recommended or event
         if verdict.violation is not None:
             log.info(
                 "an event of another server was refused",
@@ -255,7 +259,7 @@ class Receive:
                 outcome=verdict.outcome.name,
                 reason=verdict.violation.message,
             )
-        return _Judged(verdict, state, by_front)
+        return _Judged(event, verdict, state, by_front)
 
     async def _make(
         self,
@@ -264,9 +268,7 @@ class Receive:
         before: Before,
         judged: _Judged,
         known: StoredEvent | None,
-        *,
-        past: bool,
-        relayed: bool,
+        way: _Way,
     ) -> Made:
         verdict, fresh, after, id_ = judged.verdict, before.fresh, before.snapshot, before.id
         if event.state_key is not None and not verdict.outcome.is_rejected:
@@ -274,7 +276,7 @@ class Receive:
             after = base.child(self._rooms.new_snapshot_id(), {event.key: event.event_id})
             fresh, id_ = (*before.fresh, after), after.id
         position = known.position if known is not None else 0
-        if past and known is None:
+        if way.past and known is None:
             (position,) = await self._history.take(1)
         stored = StoredEvent(
             event,
@@ -284,7 +286,7 @@ class Receive:
             outcome=verdict.outcome,
             replaces=judged.state.get(event.key) if event.state_key is not None else None,
             transactions={},
-            passing=event_store.RELAYED if relayed else None,
+            passing=event_store.RELAYED if way.relayed else None,
         )
         made = Made(
             stored,
@@ -293,7 +295,7 @@ class Receive:
             gaps=before.gaps,
             gaps_wanted=before.gaps_wanted,
             received=True,
-            is_past=past,
+            is_past=way.past,
             was_outlier=known is not None,
         )
         if event.redacts is not None and verdict.outcome is Outcome.ACCEPTED:
@@ -301,7 +303,9 @@ class Receive:
             made.redacts = redactable(event, target, lambda key: _event_of(judged.state.get(key)))
         return made
 
-    def _submit(self, room: Room, made: Made, *, on_front: bool) -> tuple[asyncio.Future[bool], bool]:
+    def _submit(
+        self, room: Room, made: Made, also: Also | None, *, on_front: bool
+    ) -> tuple[asyncio.Future[bool], bool]:
         stored = made.stored
         event = stored.event
         event_id = event.event_id
@@ -319,7 +323,7 @@ class Receive:
         self._rooms.put_event(stored)
         self._on_their_way[event_id] = stored
         row = Row(room.id, room.version, room.number, {event_id: stored})
-        future = self._database.submit(commit, row, [made])
+        future = self._database.submit(commit, row, [made], also)
         self._rooms.committing(room.id, future)
 
         def done(future: asyncio.Future[bool]) -> None:
@@ -405,6 +409,8 @@ class Receive:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
+    #: The event, with the policy server's signature if it was asked for that.
+    event: Event
     verdict: Verdict
     #: Of the state before the event: what it leans on, and what it replaces.
     state: Mapping[StateKey, StoredEvent]

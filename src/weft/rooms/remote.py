@@ -11,6 +11,7 @@ from weft.rooms.handshake import Handshakes
 from weft.rooms.incoming import Incoming
 from weft.rooms.missing import MissingEvents
 from weft.rooms.outside import OutsideRooms
+from weft.rooms.policy import PolicyServers
 from weft.rooms.receive import Receive
 from weft.rooms.resident import Resident
 from weft.rooms.rooms import Rooms
@@ -39,6 +40,8 @@ class Remote:
         self.handshakes = Handshakes(
             database, rooms, receive, self.incoming, self.peers, self.outside, identities, now_ms
         )
+        self.policy = PolicyServers(rooms, receive, self.peers, self.missing.own_domain)
+        receive.policy = self.policy.recommended
         self.resident = Resident(rooms, receive, self.incoming, identities, now_ms)
 
     async def close(self) -> None:

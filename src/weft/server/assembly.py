@@ -35,6 +35,7 @@ from weft.server.config import database_url
 from weft.server.federating import build_federation
 from weft.server.modules import TABLES, assemble
 from weft.server.observability import configure_logging, metrics_route
+from weft.server.policing import enable_policy_server
 from weft.settings import Listener as ListenerSettings
 from weft.settings import Settings
 from weft.storage.cache import Budget
@@ -126,6 +127,7 @@ async def build(
         name=name or f"{os.uname().nodename}-{os.getpid()}-{outside.token(6)}",
     )
     engine.connect(federation)
+    enable_policy_server(engine, settings)
     limiter = Limiter(
         {name: Rate(limit.per_second, limit.burst) for name, limit in settings.rate_limits.table().items()},
         enabled=settings.rate_limits.enabled,

@@ -23,6 +23,7 @@ from weft.modules import (
     membership,
     mutual_rooms,
     openid,
+    policy,
     presence,
     profile,
     push_rules,
@@ -194,6 +195,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         membership.module(memberships, members, stripped_states, admitting),
         mutual_rooms.module(user_rooms),
         openid.module(openid.OpenIdService(engine, accounts_)),
+        policy.module(policy.Policy(engine, access)),
         presence.module(engine, presence_),
         profile.module(
             profiles, profile.RemoteProfiles(engine, asking), propagation, shows_profiles=settings.federation.profiles
