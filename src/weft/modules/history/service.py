@@ -153,7 +153,14 @@ class History:
     async def seen(self, view: View, event_id: str, user_id: str) -> Seen:
         """As `event`, in a room that the user may look into."""
         stored = await self._engine.rooms.event(event_id)
-        if stored is not None and stored.room == view.room.number and stored.outcome is Outcome.ACCEPTED:
+        if (
+            stored is not None
+            and stored.room == view.room.number
+            and stored.outcome is Outcome.ACCEPTED
+            # Memory has events that are on their way to the disk; somebody may know their ids from another server.
+            and stored.position
+            and stored.position in self._engine.log.head
+        ):
             seen = await self._sight.of(view.room, user_id, [stored])
             if seen:
                 return seen[0]
