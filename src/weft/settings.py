@@ -385,7 +385,12 @@ class Presence(Section, frozen=True, kw_only=True):
 class Federation(Section, frozen=True, kw_only=True):
     """How Weft talks to other servers."""
 
-    enabled: Annotated[bool, Doc(text="Whether Weft talks to other servers at all.")] = False
+    enabled: Annotated[
+        bool,
+        Doc(
+            text="Whether Weft talks to other servers at all. Off, it is an island: its users reach each other only.",
+        ),
+    ] = True
     public_rooms: Annotated[
         bool,
         Doc(
