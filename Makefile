@@ -15,10 +15,10 @@ pytest := $(bin)/python -m pytest -n auto $(PYTEST_ARGS)
 # The specification's machine-readable files, where they are at hand.
 spec   := $(wildcard $(or $(WEFT_SPEC),../shared/spec)/endpoints.json)
 # Tests that take many minutes or need more than Python have folders and targets of their own.
-apart  := tests/clients tests/fuzz
+apart  := tests/clients tests/fuzz tests/interop
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench docs test-slow test-twins test-clients test-fuzz
+.PHONY: help run test check fix bench docs test-slow test-twins test-clients test-interop test-fuzz
 
 help: ## lists what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -58,6 +58,10 @@ test-twins: $(VENV)/for-working ## the module tests against two servers on one P
 test-clients: $(VENV)/for-working ## unmodified clients against a running server: matrix-nio, matrix-js-sdk, a browser
 	@scripts/have-clients
 	$(bin)/python -m pytest $(PYTEST_ARGS) tests/clients
+
+test-interop: $(VENV)/for-working ## conversations with Synapse, over real connections
+	@scripts/have-synapse $(bin)/python
+	$(bin)/python -m pytest $(PYTEST_ARGS) tests/interop
 
 test-fuzz: $(VENV)/for-working ## hostile input to every endpoint
 	$(pytest) tests/fuzz

@@ -39,10 +39,11 @@ class ServerProcess(ABC):
 
     def __init__(self, folder: Path, core: int | None) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._core = core
         self._process: subprocess.Popen[bytes] | None = None
-        self._output = folder / "output.log"
+        #: What the server writes to standard output and standard error.
+        self.output = folder / "output.log"
 
     @abstractmethod
     def version(self) -> str:
@@ -69,7 +70,7 @@ class ServerProcess(ABC):
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         cores = range(os.cpu_count() or 1) if self._core is None else {self._core}
-        with self._output.open("ab") as output:
+        with self.output.open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, "-c", _LAUNCH, ",".join(map(str, cores)), *self.command()],
                 cwd=self.folder,
@@ -93,7 +94,7 @@ class ServerProcess(ABC):
 
     def tail(self) -> str:
         """The end of what the server wrote."""
-        return self._output.read_text(errors="replace")[-3000:] if self._output.exists() else ""
+        return self.output.read_text(errors="replace")[-3000:] if self.output.exists() else ""
 
     def stop(self) -> None:
         """Lets the server end in its own way, and ends it where it does not."""
@@ -160,7 +161,8 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -18,9 +18,10 @@ from benchmarks.side_by_side.process import ServerProcess
 VERSION = "1.163.2"
 
 _UNLIMITED = {"per_second": 1_000_000, "burst_count": 1_000_000}
-_LOGGING = {
+#: For Python's `logging.config`.
+LOGGING: dict[str, object] = {
     "version": 1,
-    "formatters": {"plain": {"format": "%(asctime)s %(name)s %(message)s"}},
+    "formatters": {"plain": {"format": "%(asctime)s - %(levelname)s - %(name)s %(message)s"}},
     "handlers": {"output": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"level": "WARNING", "handlers": ["output"]},
     "disable_existing_loggers": False,
@@ -65,13 +66,14 @@ class Synapse(ServerProcess):
             [*self._program(), *generate], cwd=self.folder, check=True, stdout=subprocess.DEVNULL, timeout=120
         )
         # JSON is YAML.
-        (self.folder / "measured.yaml").write_text(json.dumps(self._settings(), indent=2))
-        (self.folder / "logging.yaml").write_text(json.dumps(_LOGGING))
+        (self.folder / "measured.yaml").write_text(json.dumps(self.settings(), indent=2))
+        (self.folder / "logging.yaml").write_text(json.dumps(LOGGING))
 
     def _program(self) -> list[str]:
         return [str(self._python), "-m", "synapse.app.homeserver"]
 
-    def _settings(self) -> dict[str, object]:
+    def settings(self) -> dict[str, object]:
+        """What the server is told besides what its generator of settings wrote."""
         limits = ("rc_message", "rc_registration", "rc_room_creation", "rc_admin_redaction", "rc_reports")
         return {
             "listeners": [

@@ -1,7 +1,7 @@
 """A Weft in a process of its own, as people run it: `weft init`, then `weft serve`.
 
-It listens on a free port of this machine, keeps its data in a folder of its own, lets everybody register and limits
-nobody. Stopped and started again it answers at the same address, with the same data.
+It listens on a port of this machine, a free one unless it is told which, keeps its data in a folder of its own, lets
+everybody register and limits nobody. Stopped and started again it answers at the same address, with the same data.
 """
 
 from __future__ import annotations
@@ -35,18 +35,22 @@ class NotRunning(Exception):
 class RunningWeft:
     """`sets` are settings that win over those for tests, spelled as for `--set`."""
 
-    def __init__(self, folder: Path, sets: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, sets: Mapping[str, str] | None = None, *, server_name: str = SERVER_NAME, port: int = 0
+    ) -> None:
         self.folder = folder
+        self.server_name = server_name
         self.log_file = folder / "weft.log"
         #: The homeserver address to give to a client.
         self.url = ""
+        self._port = port
         self._sets = {**_FOR_TESTS, **(sets or {})}
         self._process: subprocess.Popen[str] | None = None
-        self._run("init", "--data", str(folder), "--server-name", SERVER_NAME)
+        self._run("init", "--data", str(folder), "--server-name", server_name)
 
     def start(self) -> None:
         """Returns once it answers. Raises `NotRunning`."""
-        port = self.url.rpartition(":")[2] or "0"
+        port = self.url.rpartition(":")[2] or str(self._port)
         settings = {**self._sets, "listeners.0.port": port}
         options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
         with self.log_file.open("a") as log:
@@ -89,7 +93,7 @@ class RunningWeft:
         too_late.start()
         try:
             for line in process.stdout:
-                if found := re.search(r"Address\s+(http://\S+)", line):
+                if found := re.search(r"Address\s+(https?://\S+)", line):
                     return found[1]
         finally:
             too_late.cancel()

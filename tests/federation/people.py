@@ -47,14 +47,14 @@ async def texts(client: Client, room_id: str) -> list[str]:
     return [event["content"]["body"] for event in reversed(found) if event["type"] == "m.room.message"]
 
 
-async def told(client: Client, room_id: str, *wanted: str) -> None:
+async def told(client: Client, room_id: str, *wanted: str, seconds: float = 10.0) -> None:
     """Waits until the client's history of a room is just these messages."""
 
     async def arrived() -> bool:
         return await texts(client, room_id) == list(wanted)
 
     try:
-        await eventually(arrived)
+        await eventually(arrived, seconds)
     except AssertionError:
         raise AssertionError(f"{client.user_id} sees {await texts(client, room_id)}") from None
 
