@@ -19,9 +19,10 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.side_by_side import report
+from benchmarks.side_by_side.catalogue import SCENARIOS
 from benchmarks.side_by_side.process import ServerProcess
 from benchmarks.side_by_side.run import Run, Watch
-from benchmarks.side_by_side.scenarios import QUICK, SCENARIOS, Scale
+from benchmarks.side_by_side.scenarios import QUICK, Scale
 
 _HERE = Path(__file__).parent
 

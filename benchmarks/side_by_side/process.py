@@ -44,6 +44,8 @@ class ServerProcess(ABC):
         self._process: subprocess.Popen[bytes] | None = None
         #: What the server writes to standard output and standard error.
         self.output = folder / "output.log"
+        #: Certificate authorities (PEM) by which other servers prove who they are; with one the server federates.
+        self.trusts: Path | None = None
 
     @abstractmethod
     def version(self) -> str:
@@ -52,6 +54,10 @@ class ServerProcess(ABC):
     @abstractmethod
     def prepare(self) -> None:
         """Writes settings and keys into the folder."""
+
+    def configure(self) -> None:
+        """Writes settings anew, where they are in a file."""
+        return
 
     @abstractmethod
     def command(self) -> Sequence[str]:

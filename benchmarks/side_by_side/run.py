@@ -10,8 +10,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from benchmarks.side_by_side import synapse
+from benchmarks.side_by_side.catalogue import SCENARIOS
 from benchmarks.side_by_side.process import ServerProcess
-from benchmarks.side_by_side.scenarios import SCENARIOS, Scale, Scenario
+from benchmarks.side_by_side.scenarios import Scale, Scenario
 from benchmarks.side_by_side.synapse import Synapse
 from benchmarks.side_by_side.targets import ROWS
 from benchmarks.side_by_side.weft import Weft
@@ -108,6 +109,7 @@ class Run:
             for server, scenario in pairs if turn % 2 == 0 else reversed(pairs):
                 await self._turn(name, server, scenario, turn)
         for server, scenario in pairs:
+            await scenario.finish()
             if server.name == "Weft":
                 self.outcome.busy.update(scenario.busy)
 

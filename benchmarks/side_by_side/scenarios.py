@@ -39,9 +39,12 @@ class Scale:
     account_members: int = 30
     account_messages: int = 50
     settle: float = 10.0
+    #: Events that another server sends, and members of the largest of its rooms that is joined.
+    remote_events: int = 1_000
+    largest_room: int = 20_000
 
 
-QUICK = Scale(seconds=1.5, account_messages=10, settle=3.0)
+QUICK = Scale(seconds=1.5, account_messages=10, settle=3.0, remote_events=300, largest_room=2_000)
 
 
 class Scenario(ABC):
@@ -69,6 +72,10 @@ class Scenario(ABC):
     @abstractmethod
     async def measure(self, turn: int) -> dict[str, float]:
         """One round: the value of each row."""
+
+    async def finish(self) -> None:
+        """Puts away what `prepare` made beside the server."""
+        return
 
     async def _people(self, count: int, *, turn: int = 0) -> list[Person]:
         name = type(self).__name__.lower()
@@ -355,13 +362,3 @@ async def _settled(person: Person) -> str:
             break
         token = following
     return token
-
-
-SCENARIOS: dict[str, type[Scenario]] = {
-    "send": Send,
-    "rooms": Rooms,
-    "reading": Reading,
-    "fanout20": FanOut20,
-    "fanout200": FanOut200,
-    "account": Account,
-}

@@ -65,9 +65,28 @@ class Synapse(ServerProcess):
         subprocess.run(
             [*self._program(), *generate], cwd=self.folder, check=True, stdout=subprocess.DEVNULL, timeout=120
         )
+        self.configure()
+        (self.folder / "logging.yaml").write_text(json.dumps(LOGGING))
+
+    def configure(self) -> None:
         # JSON is YAML.
         (self.folder / "measured.yaml").write_text(json.dumps(self.settings(), indent=2))
-        (self.folder / "logging.yaml").write_text(json.dumps(LOGGING))
+
+    def _federation(self) -> dict[str, object]:
+        if self.trusts is None:
+            return {"federation_domain_whitelist": []}
+        return {
+            "federation_custom_ca_list": [str(self.trusts)],
+            "ip_range_blocklist": [],
+            "federation_rc_per_second": 1_000_000,
+            "rc_federation": {
+                "window_size": 1000,
+                "sleep_limit": 1_000_000,
+                "sleep_delay": 1,
+                "reject_limit": 1_000_000,
+                "concurrent": 100,
+            },
+        }
 
     def _program(self) -> list[str]:
         return [str(self._python), "-m", "synapse.app.homeserver"]
@@ -81,7 +100,7 @@ class Synapse(ServerProcess):
                     "port": self.port,
                     "type": "http",
                     "bind_addresses": ["127.0.0.1"],
-                    "resources": [{"names": ["client"], "compress": False}],
+                    "resources": [{"names": ["client", "federation"], "compress": False}],
                 }
             ],
             "database": {"name": "sqlite3", "args": {"database": str(self.database())}},
@@ -90,7 +109,7 @@ class Synapse(ServerProcess):
             "enable_registration_without_verification": True,
             "bcrypt_rounds": 4,
             "trusted_key_servers": [],
-            "federation_domain_whitelist": [],
+            **self._federation(),
             # The same request again, by the same device, is otherwise answered from memory for two minutes.
             "caches": {"sync_response_cache_duration": "0s"},
             **dict.fromkeys(limits, _UNLIMITED),

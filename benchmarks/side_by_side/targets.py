@@ -46,5 +46,8 @@ ROWS: dict[str, Row] = {
     "memory_worked": Row("memory, after the same work", "MB", "less", 1.5, 2),
     "disk": Row("disk, the same rooms and messages", "MB", "less", 2, 3),
     "disk_empty": Row("disk, an empty server", "MB", "less"),
+    "taken_in": Row("events taken in over federation", "events/s", "more", 15),
+    "join_2000": Row("joining a remote room of 2,000 members", "s", "less", 4),
+    "join_20000": Row("joining a remote room of 20,000 members", "s", "less", 4),
     "start": Row("start to first answer", "s", "less"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,12 @@ class Weft(ServerProcess):
             "passwords.time_cost": "1",
             "logging.level": "warning",
         }
+        if self.trusts is not None:
+            sets |= {
+                "federation.enabled": "true",
+                "federation.private_addresses": "true",
+                "federation.extra_ca_files": json.dumps([str(self.trusts)]),
+            }
         options = [part for name, value in sets.items() for part in ("--set", f"{name}={value}")]
         return [*_program(), "serve", "--data", str(self.folder), *options]
 

@@ -61,6 +61,7 @@ class Event:
     """
 
     __slots__ = (
+        "_signed",
         "_wire",
         "auth_events",
         "content",
@@ -90,6 +91,8 @@ class Event:
         self.origin_server_ts: int = pdu["origin_server_ts"]
         self._read(pdu)
         self._wire: bytes | None = wire
+        #: What its signatures cover, from `parse` until `verify` has needed it.
+        self._signed: bytes | None = None
         #: Kept by `PowerLevels.of`, so that one event is read once.
         self.parsed_power_levels: PowerLevels | None = None
 
@@ -113,7 +116,14 @@ class Event:
         except BadJson as error:
             raise InvalidEvent(error.message) from None
         check_size(wire)
-        return cls(pdu, version, event_id_of(pdu, version), wire)
+        signed = _signed_bytes(pdu, version)
+        if version.format.event_id is EventIdFormat.SERVER_ASSIGNED:
+            event_id: str = pdu["event_id"]
+        else:
+            event_id = _id_from_hash(sha256(signed).digest(), version.format.event_id)
+        event = cls(pdu, version, event_id, wire)
+        event._signed = signed
+        return event
 
     @classmethod
     def stored(cls, pdu: dict[str, Any], version: RoomVersion, event_id: str, wire: bytes | None = None) -> Event:
@@ -145,6 +155,7 @@ class Event:
         event.depth = depth
         event.origin_server_ts = origin_server_ts
         event._wire = wire
+        event._signed = None
         event.parsed_power_levels = None
         return event
 
@@ -232,8 +243,11 @@ def content_hash(pdu: dict[str, Any], version: RoomVersion) -> str:
 def check_content_hash(event: Event) -> bool:
     """False means that the event isn't as its sender made it (perhaps it came redacted): use `event.redacted()`."""
     digest = _content_digest(event.pdu, event.version)
+    said = event.pdu["hashes"]["sha256"]
+    if said == encode_base64(digest):
+        return True
     try:
-        return decode_base64(event.pdu["hashes"]["sha256"]) == digest
+        return decode_base64(said) == digest
     except ValueError:
         return False
 
@@ -329,7 +343,8 @@ def verify(event: Event, keys: KeyLookup) -> None:
     `keys` answers None for keys that are unknown or were not valid at the event's time; those are skipped.
     """
     signers = required_signers(event)
-    message = _signed_bytes(event.pdu, event.version)
+    message = event._signed or _signed_bytes(event.pdu, event.version)
+    event._signed = None
     for server_name in signers:
         found = False
         for key_id in key_ids_of(event.pdu, server_name):

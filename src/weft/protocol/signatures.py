@@ -45,7 +45,9 @@ def encode_base64_url_safe(data: bytes) -> str:
 def decode_base64(text: str, *, strict: bool = False) -> bytes:
     """Reads both alphabets, padded or not; `strict` asks for what `encode_base64` writes. Raises `ValueError`."""
     try:
-        standard = text if strict else text.rstrip("=").translate(_TO_STANDARD)
+        standard = text if strict else text.rstrip("=")
+        if not strict and ("-" in standard or "_" in standard):
+            standard = standard.translate(_TO_STANDARD)
         data = binascii.a2b_base64(standard + "=" * (-len(standard) % 4), strict_mode=True)
     except ValueError:
         raise ValueError("The text is not base64.") from None

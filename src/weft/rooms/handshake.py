@@ -91,8 +91,9 @@ class _Entry:
 
     place: Place
     event: Event
-    #: The state before the event.
+    #: The state before the event, and the events of it that are at hand.
     state: Mapping[StateKey, str]
+    known: Mapping[str, StoredEvent]
 
 
 class Handshakes:
@@ -177,13 +178,14 @@ class Handshakes:
         state: dict[StateKey, str] = {}
         for event_id in state_ids:
             one = at_hand.get(event_id)
-            if one is not None and one.is_state and not known.get(event_id, Outcome.REJECTED).is_rejected:
+            told_of = known.get(event_id)
+            if one is not None and one.is_state and told_of is not None and not told_of.outcome.is_rejected:
                 state.setdefault(one.key, event_id)
         create = at_hand.get(state.get(CREATE_KEY, ""))
         if create is None or create.content.get("room_version", "1") != version.identifier:
             raise PeerError(f"{server} told of no room of version {version.identifier}")
         self._check_join(event, state, at_hand, create)
-        return _Entry(place, event, state)
+        return _Entry(place, event, state, known)
 
     def _check_join(
         self, event: Event, state: Mapping[StateKey, str], at_hand: Mapping[str, Event], create: Event
@@ -394,10 +396,8 @@ def _enter(tx: WriteTransaction, entry: _Entry, new_snapshot_id: Callable[[], in
         base = snapshots.load(tx, applied)
     changes: dict[StateKey, str | None] = {k: v for k, v in entry.state.items() if base.state.get(k) != v}
     changes.update((key, None) for key in base.state if key not in entry.state)
-    before = base.child(new_snapshot_id(), changes)
-    snapshots.insert(tx, room, before)
-    after = before.child(new_snapshot_id(), {event.key: event.event_id})
-    replaced = before.state.get(event.key)
+    after = base.child(new_snapshot_id(), {**changes, event.key: event.event_id})
+    replaced = entry.state.get(event.key)
     stored = StoredEvent(
         event,
         room=room,
@@ -412,5 +412,5 @@ def _enter(tx: WriteTransaction, entry: _Entry, new_snapshot_id: Callable[[], in
     missing = [one for one in event.prev_events if placed.get(one, Outcome.OUTLIER) == Outcome.OUTLIER]
     gaps.add(tx, room, event, missing, wanted=False)
     event_store.set_front(tx, room, [event.event_id])
-    event_store.make_current(tx, room, after)
+    event_store.make_current(tx, room, after, {**entry.known, event.event_id: stored})
     tx.append("resolution", room=room, key=str(after.id))

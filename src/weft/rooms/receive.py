@@ -91,6 +91,8 @@ class _Way(NamedTuple):
     past: bool
     relayed: bool
     also: Also | None
+    #: The ids of those that were not here, until each is looked at.
+    new: set[str]
 
 
 class Receive:
@@ -120,8 +122,10 @@ class Receive:
         `past`: they belong to the room's past, so that they are told to nobody as news and built on by nothing new.
         `relayed`: we have to pass them on to the room's other servers. `also`: more writes for the transaction of each.
         """
-        way = _Way(given, past, relayed, also)
         async with self._lock(room_id):
+            ids = [event.event_id for event in events]
+            # One look for all of them: most are new.
+            way = _Way(given, past, relayed, also, set(ids) - (await self._events(ids)).keys())
             taken: dict[str, Taken] = {}
             writing: list[tuple[Event, asyncio.Future[bool]]] = []
             forked = False
@@ -180,7 +184,7 @@ class Receive:
         """What becomes of an event, its write, and whether the next one can be judged before that has ended."""
         for _ in range(_TRIES):
             room = await self._rooms.get(room_id)
-            known = await self._event(event.event_id)
+            known = await self._known(event.event_id, way)
             if known is not None and known.outcome is not Outcome.OUTLIER:
                 return Taken(Verdict(known.outcome)), None, True
             before = way.given.get(event.event_id)
@@ -339,6 +343,12 @@ class Receive:
 
     # -- looking
 
+    async def _known(self, event_id: str, way: _Way) -> StoredEvent | None:
+        if event_id in way.new:
+            way.new.discard(event_id)
+            return self._on_their_way.get(event_id)
+        return await self._event(event_id)
+
     async def _event(self, event_id: str) -> StoredEvent | None:
         return self._on_their_way.get(event_id) or await self._rooms.event(event_id)
 
@@ -364,11 +374,11 @@ class Receive:
 
     # -- events without a place in the graph
 
-    async def add_outliers(self, room: Room | Place, events: Iterable[Event]) -> dict[str, Outcome]:
+    async def add_outliers(self, room: Room | Place, events: Iterable[Event]) -> dict[str, StoredEvent]:
         """Writes events whose place in the graph is not known, each judged by its auth events alone.
 
         Those whose auth events are neither known nor among them are left out. What is known already stays as it is.
-        Returns what became of each that is known now.
+        Returns each that is known now.
         """
         ordered = parents_first(events, lambda event: event.auth_events)
         known = await self._events([event.event_id for event in ordered])
@@ -377,21 +387,27 @@ class Receive:
         create = await self._create_of(room, ordered, at_hand)
         fresh = [event for event in ordered if event.event_id not in known]
         positions = iter(await self._history.take(len(fresh)))
+        rejected = set(_rejected(at_hand.values()))
         made: list[StoredEvent] = []
-        for event in fresh:
+        for index, event in enumerate(fresh):
+            if index and not index % _OUTLIERS_AT_ONCE:
+                await asyncio.sleep(0)
             auth = [at_hand[one] for one in event.auth_events if one in at_hand]
             if len(auth) < len(event.auth_events):
                 continue
-            verdict = decide_by_auth_events(event, [one.event for one in auth], _rejected(auth), create)
+            verdict = decide_by_auth_events(event, [one.event for one in auth], rejected, create)
+            if verdict.violation is not None:
+                rejected.add(event.event_id)
             outcome = Outcome.OUTLIER if verdict.outcome is Outcome.ACCEPTED else Outcome.REJECTED
             stored = StoredEvent(
                 event, room=room.number, snapshot=None, position=next(positions), outcome=outcome, transactions={}
             )
             at_hand[event.event_id] = stored
             made.append(stored)
+        places = {event_id: stored.position for event_id, stored in at_hand.items()}
         for start in range(0, len(made), _OUTLIERS_AT_ONCE):
-            await self._database.write(event_store.insert_outliers, made[start : start + _OUTLIERS_AT_ONCE])
-        return {event.event_id: at_hand[event.event_id].outcome for event in ordered if event.event_id in at_hand}
+            await self._database.write(event_store.insert_outliers, made[start : start + _OUTLIERS_AT_ONCE], places)
+        return {event.event_id: at_hand[event.event_id] for event in ordered if event.event_id in at_hand}
 
     async def _create_of(
         self, room: Room | Place, events: Sequence[Event], known: Mapping[str, StoredEvent]

@@ -165,18 +165,38 @@ def _row(stored: StoredEvent, position: int) -> dict[str, Any]:
     }
 
 
-def insert_outliers(tx: WriteTransaction, outliers: Sequence[StoredEvent]) -> None:
-    """Writes events whose place in the graph is not known, with history's positions; those that are there stay."""
-    tx.many(f"{_INSERT_EVENT} ON CONFLICT DO NOTHING", [_row(stored, stored.position) for stored in outliers])
+_INSERT_OUTLIER = """
+    INSERT INTO events (position, room, event_id, type, state_key, sender, depth, origin_server_ts, outcome, json)
+    VALUES (:position, :room, :event_id, :type, :state_key, :sender, :depth, :origin_server_ts, :outcome, :json)
+    ON CONFLICT DO NOTHING"""
+_OUTLIER_COLUMNS = (
+    "position",
+    "room",
+    "event_id",
+    "type",
+    "state_key",
+    "sender",
+    "depth",
+    "origin_server_ts",
+    "outcome",
+    "json",
+)
+
+
+def insert_outliers(tx: WriteTransaction, outliers: Sequence[StoredEvent], positions: Mapping[str, int]) -> None:
+    """Writes events whose place in the graph is not known, with history's positions; those that are there stay.
+
+    `positions` are those of all events that they name in their auth events.
+    """
+    rows = [_row(stored, stored.position) for stored in outliers]
+    tx.many(_INSERT_OUTLIER, [{name: row[name] for name in _OUTLIER_COLUMNS} for row in rows])
     tx.many(
-        """INSERT INTO auth_children (parent, child)
-           SELECT p.position, c.position FROM events p, events c
-           WHERE p.event_id = :parent AND c.event_id = :child ON CONFLICT DO NOTHING""",
+        "INSERT INTO auth_children (parent, child) VALUES (:parent, :child) ON CONFLICT DO NOTHING",
         [
-            {"parent": parent, "child": stored.event.event_id}
+            {"parent": positions[parent], "child": stored.position}
             for stored in outliers
-            for parent in stored.event.auth_events
             if stored.event.state_key is not None
+            for parent in stored.event.auth_events
         ],
     )
 
@@ -285,23 +305,38 @@ def make_current(
     else:
         changed = {key: new for key, (_, new) in snapshots.changes_between(tx, applied, snapshot.id).items()}
     if len(changed) > _MANY_CHANGES:
-        _set_all(tx, room, changed)
+        _set_all(tx, room, changed, known or {}, is_first=applied is None)
     else:
         for (event_type, state_key), event_id in changed.items():
             _set_current(tx, room, event_type, state_key, event_id, known or {})
     tx.put("UPDATE rooms SET snapshot = :snapshot, forked = 0 WHERE room = :room", snapshot=snapshot.id, room=room)
 
 
-def _set_all(tx: WriteTransaction, room: int, changed: Mapping[StateKey, str | None]) -> None:
-    """As `_set_current`, for many places at once: a room that was just joined has thousands."""
-    tx.many(
-        "DELETE FROM current_state WHERE room = :room AND type = :type AND state_key = :state_key",
-        [{"room": room, "type": key[0], "state_key": key[1]} for key in changed],
-    )
-    tx.many(
-        "DELETE FROM memberships WHERE room = :room AND user_id = :user_id",
-        [{"room": room, "user_id": key[1]} for key, new in changed.items() if key[0] == "m.room.member" and not new],
-    )
+def _set_all(
+    tx: WriteTransaction,
+    room: int,
+    changed: Mapping[StateKey, str | None],
+    known: Mapping[str, StoredEvent],
+    *,
+    is_first: bool,
+) -> None:
+    """As `_set_current`, for many places at once: a room that was just joined has thousands.
+
+    `is_first`: there is nothing in the tables that could have to go.
+    """
+    if not is_first:
+        tx.many(
+            "DELETE FROM current_state WHERE room = :room AND type = :type AND state_key = :state_key",
+            [{"room": room, "type": key[0], "state_key": key[1]} for key in changed if key[0] != "m.room.member"],
+        )
+        tx.many(
+            "DELETE FROM memberships WHERE room = :room AND user_id = :user_id",
+            [
+                {"room": room, "user_id": key[1]}
+                for key, new in changed.items()
+                if key[0] == "m.room.member" and not new
+            ],
+        )
     tx.many(
         """INSERT INTO current_state (room, type, state_key, event_id)
            VALUES (:room, :type, :state_key, :event_id)""",
@@ -313,7 +348,9 @@ def _set_all(tx: WriteTransaction, room: int, changed: Mapping[StateKey, str | N
     )
     members = [new for key, new in changed.items() if new is not None and key[0] == "m.room.member"]
     for start in range(0, len(members), _MEMBERS_AT_ONCE):
-        found = by_ids(tx, members[start : start + _MEMBERS_AT_ONCE])
+        some = members[start : start + _MEMBERS_AT_ONCE]
+        missing = [event_id for event_id in some if event_id not in known]
+        found = {**by_ids(tx, missing), **{event_id: known[event_id] for event_id in some if event_id in known}}
         tx.many(_PUT_MEMBERSHIP, [_membership_row(room, stored) for stored in found.values()])
 
 

@@ -1,0 +1,16 @@
+"""Every kind of work that is measured, by the name that the command line knows it by."""
+
+from __future__ import annotations
+
+from benchmarks.side_by_side.federating import Federation
+from benchmarks.side_by_side.scenarios import Account, FanOut20, FanOut200, Reading, Rooms, Scenario, Send
+
+SCENARIOS: dict[str, type[Scenario]] = {
+    "send": Send,
+    "rooms": Rooms,
+    "reading": Reading,
+    "fanout20": FanOut20,
+    "fanout200": FanOut200,
+    "account": Account,
+    "federation": Federation,
+}
