@@ -48,6 +48,25 @@ async def test_an_invite_is_accepted(servers: Kit, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["6", "12"])
+async def test_who_was_invited_sees_what_was_said_before_and_since(servers: Kit, version: str) -> None:
+    """The invite was all that Bob's server knew of the room; what is said after it is not judged by that."""
+    one, two = await servers(2)
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await create(alice, version, preset="private_chat")
+    await say(alice, room_id, "before")
+    await alice.invite(room_id, bob.user_id)
+    await invited(bob, room_id)
+    await say(alice, room_id, "since")
+    await bob.join(room_id)
+    await say(bob, room_id, "hello")
+    await told(bob, room_id, "before", "since", "hello")
+    found = (await bob.get(f"/_matrix/client/v3/rooms/{room_id}/messages", dir="b", limit=100)).ok()["chunk"]
+    assert found[-1]["type"] == "m.room.create"
+    members = [event["content"]["membership"] for event in found if event.get("state_key") == bob.user_id]
+    assert members == ["join", "invite"]
+
+
+@pytest.mark.parametrize("version", ["6", "12"])
 async def test_an_invite_is_turned_down_and_another_taken_back(servers: Kit, version: str) -> None:
     one, two, three = await servers(3)
     alice, bob, carol = await one.user("alice"), await two.user("bob"), await three.user("carol")

@@ -61,7 +61,7 @@ from weft.protocol.identifiers import domain_of
 from weft.protocol.room_versions import ROOM_VERSIONS, EventIdFormat, RoomVersion
 from weft.rooms.incoming import Incoming, decode, read, whole
 from weft.rooms.missing import FAILURES
-from weft.rooms.outside import OutsideRooms, ensure_room
+from weft.rooms.outside import OutsideRooms, ensure_room, unplace
 from weft.rooms.previews import read_preview
 from weft.rooms.receive import Place, Receive
 from weft.rooms.room import Room
@@ -388,6 +388,7 @@ def _enter(tx: WriteTransaction, entry: _Entry, new_snapshot_id: Callable[[], in
     if events_row := event_store.by_id(tx, event.event_id):
         log.info("joined already", event_id=events_row.event.event_id)
         return
+    unplace(tx, room)
     applied = room_store.applied(tx, room)
     if applied is None:
         base = Snapshot.root(new_snapshot_id())

@@ -1,7 +1,8 @@
 """Rooms that this server is not in: what is known of them is an invite to one of its users, or a knock of theirs.
 
 Such a room has a state of its own here, which holds just those users' member events, and no graph; what it looks like
-is told by the stripped state that came along. When somebody joins, the real state takes the place of this one.
+is told by the stripped state that came along. When somebody joins, the real state takes the place of this one, and
+those events get theirs in the graph as other events do.
 
 https://spec.matrix.org/v1.19/server-server-api/#inviting-to-a-room
 """
@@ -13,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from weft.graph.outcome import Outcome
 from weft.graph.snapshot import Snapshot
 from weft.protocol.event import Event
 from weft.protocol.room_versions import RoomVersion
@@ -55,6 +57,23 @@ def ensure_room(tx: WriteTransaction, room_id: str, version: RoomVersion) -> int
     return row.room
 
 
+def unplace(tx: WriteTransaction, room: int) -> None:
+    """Makes outliers of the events that came while this server was not in the room.
+
+    What stands as the state after them is what was known from outside. Nothing in the room may be judged by that.
+    """
+    ids = [event_id for (event_id,) in tx.all("SELECT event_id FROM outside_events WHERE room = :room", room=room)]
+    if ids:
+        tx.put(
+            "UPDATE events SET outcome = :outlier, snapshot = NULL WHERE event_id IN :ids",
+            outlier=int(Outcome.OUTLIER),
+            ids=ids,
+        )
+        tx.put("DELETE FROM outside_events WHERE room = :room", room=room)
+    for event_id in ids:
+        tx.append("unplaced", room=room, key=event_id)
+
+
 def _put(
     tx: WriteTransaction,
     version: RoomVersion,
@@ -84,6 +103,7 @@ def _put(
                 passing=events.HANDED_OVER,
             )
             stored.position = events.insert(tx, stored)
+            tx.run("INSERT INTO outside_events (room, event_id) VALUES (:room, :id)", room=room, id=event.event_id)
         snapshots.insert(tx, room, snapshot)
         events.make_current(tx, room, snapshot)
         tx.append("resolution", room=room, key=str(snapshot.id))

@@ -319,6 +319,8 @@ class Rooms:
                 self._filled_in(stored)
             elif entry.kind == "redacted" and isinstance(stored, StoredEvent):
                 self._redacted(stored)
+            elif entry.kind == "unplaced" and entry.key is not None:
+                self.drop_event(entry.key)
             elif entry.kind == "resolution":
                 self._resolved(entry)
 
