@@ -181,6 +181,23 @@ async def test_the_past_is_fetched_when_somebody_reads_so_far(servers: Kit) -> N
     assert found[::-1] == said
 
 
+async def test_sync_says_where_the_past_is_elsewhere(memory_servers: MemoryKit) -> None:
+    one, two = await memory_servers(2)
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await create(alice)
+    await say(alice, room_id, "long ago")
+    since = (await bob.get("/_matrix/client/v3/sync")).ok()["next_batch"]
+    await join(bob, room_id, "one.test")
+    synced = (await bob.get(f"/_matrix/client/v3/sync?since={since}")).ok()["rooms"]["join"][room_id]
+    timeline = synced["timeline"]
+    assert timeline["limited"]
+    assert [event["type"] for event in timeline["events"]] == ["m.room.member"]
+    before = f"/_matrix/client/v3/rooms/{room_id}/messages?dir=b&from={timeline['prev_batch']}"
+    page = (await bob.get(before)).ok()["chunk"]
+    assert page[0]["content"]["body"] == "long ago"
+    assert page[-1]["type"] == "m.room.create"
+
+
 async def test_leaving_and_coming_back(servers: Kit) -> None:
     one, two = await servers(2)
     alice, bob = await one.user("alice"), await two.user("bob")

@@ -11,7 +11,7 @@ from weft.modules.events.sight import Seen
 from weft.protocol.filters import EventFilter
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
-from weft.storage import events
+from weft.storage import events, gaps
 from weft.storage.events import StoredEvent
 from weft.storage.positions import Vector
 
@@ -64,8 +64,20 @@ class Timelines:
         limited = len(seen) > limit or not complete
         if len(seen) > limit:
             seen = seen[-limit:]
+        gap = await self._gap_among(room, seen)
+        if gap is not None:
+            # What lies there is on other servers only; `/messages` fetches it.
+            seen, limited = [one for one in seen if one.stored.event.depth >= gap], True
         order = seen[0].stored.order if seen else (until if new is None else LAST)
         return Timeline(seen, limited, Place(order, upto))
+
+    async def _gap_among(self, room: Room, seen: Sequence[Seen]) -> int | None:
+        """The depth of the newest of some events before which something is missing here; None where nothing is."""
+        if not seen or not self._engine.is_shared(room):
+            return None
+        newest = seen[-1].stored.event.depth
+        gaps_below = await self._engine.database.get(gaps.below, room.number, newest, 1)
+        return gaps_below[0].depth if gaps_below and gaps_below[0].depth >= seen[0].stored.event.depth else None
 
     async def _newest(
         self,
