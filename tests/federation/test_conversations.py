@@ -198,6 +198,23 @@ async def test_sync_says_where_the_past_is_elsewhere(memory_servers: MemoryKit) 
     assert page[-1]["type"] == "m.room.create"
 
 
+async def test_what_was_said_at_a_time_before_one_joined(memory_servers: MemoryKit) -> None:
+    one, two = await memory_servers(2)
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await create(alice)
+    await say(alice, room_id, "first")
+    memory_servers.clock.advance(3600)
+    wanted = await say(alice, room_id, "in the middle")
+    middle = (await alice.get(f"/_matrix/client/v3/rooms/{room_id}/event/{wanted}")).ok()["origin_server_ts"]
+    memory_servers.clock.advance(3600)
+    await say(alice, room_id, "last")
+    await join(bob, room_id, "one.test")
+    asked = f"/_matrix/client/v1/rooms/{room_id}/timestamp_to_event?ts={middle - 1000}&dir=f"
+    assert (await bob.get(asked)).ok()["event_id"] == wanted
+    event = (await bob.get(f"/_matrix/client/v3/rooms/{room_id}/event/{wanted}")).ok()
+    assert event["content"]["body"] == "in the middle"
+
+
 async def test_leaving_and_coming_back(servers: Kit) -> None:
     one, two = await servers(2)
     alice, bob = await one.user("alice"), await two.user("bob")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
 from weft.federation.peer import Peers
 from weft.graph.order import parents_first
 from weft.protocol.api.federation.backfill import BACKFILL_ROOM, BackfillRoomRequest
+from weft.protocol.api.federation.events import GET_EVENT_BY_TIMESTAMP, GetEventByTimestampRequest
 from weft.protocol.event import Event
 from weft.rooms.incoming import Incoming
 from weft.rooms.missing import FAILURES, MissingEvents
@@ -67,6 +68,27 @@ class Backfill:
         except TimeoutError:
             log.info("a reader waited too long for a room's past", room_id=room.id)
 
+    async def nearest(self, room: Room, time_ms: int, direction: Literal["f", "b"]) -> str | None:
+        """The id of the event nearest to a time that another server knows of, once that event is here; None for none.
+
+        https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid
+        """
+        request = GetEventByTimestampRequest(room_id=room.id, ts=time_ms, dir=direction)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                server, answer = await self._peers.first_of(
+                    self._missing.servers(room),
+                    GET_EVENT_BY_TIMESTAMP,
+                    request,
+                    origin=self._missing.own_domain(room),
+                )
+                if not await self._rooms.event(answer.event_id):
+                    await self._fetch_from(room, server, [answer.event_id])
+        except (*FAILURES, TimeoutError) as error:
+            log.info("nobody says what was at a time", room_id=room.id, reason=str(error))
+            return None
+        return answer.event_id
+
     async def has_gap(self, room: Room, depth: int) -> bool:
         """Whether others know more of a room below a depth."""
         return bool(await self._database.get(gaps.below, room.number, depth, 1))
@@ -104,17 +126,21 @@ class Backfill:
     async def _fetch_once(self, room: Room, found: Sequence[Gap]) -> bool:
         ids = [gap.event_id for gap in found]
         for server in self._missing.servers(room):
-            request = BackfillRoomRequest(room_id=room.id, v=ids, limit=_PAGE)
             try:
-                answer = await self._peers.call(
-                    BACKFILL_ROOM, request, origin=self._missing.own_domain(room), destination=server
-                )
-                inspected = await self._incoming.inspect(room.id, room.version, answer.pdus[:_PAGE])
-                if await self._take(room, inspected.events, ids, server):
+                if await self._fetch_from(room, server, ids):
                     return True
             except FAILURES as error:
                 log.info("a room's past can't be had", room_id=room.id, server=server, reason=str(error))
         return False
+
+    async def _fetch_from(self, room: Room, server: str, ids: Sequence[str]) -> bool:
+        """Asks one server for events and what came before them. Whether anything came."""
+        request = BackfillRoomRequest(room_id=room.id, v=list(ids), limit=_PAGE)
+        answer = await self._peers.call(
+            BACKFILL_ROOM, request, origin=self._missing.own_domain(room), destination=server
+        )
+        inspected = await self._incoming.inspect(room.id, room.version, answer.pdus[:_PAGE])
+        return await self._take(room, inspected.events, ids, server)
 
     async def _take(self, room: Room, events: Sequence[Event], wanted: Sequence[str], server: str) -> bool:
         at_hand = {event.event_id: event for event in events}

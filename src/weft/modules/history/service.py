@@ -190,6 +190,27 @@ class History:
             return [one.stored for one in await self._sight.of(view.room, user_id, stored)]
 
         found = await nearest(self._engine, view.room, time_ms, direction, choose)
+        if self._engine.is_shared(view.room) and await self._engine.remote.backfill.has_gap(view.room, LAST[0]):
+            found = _nearer(found, await self._at_time_elsewhere(view, user_id, time_ms, direction), time_ms)
         if found is None:
             raise NotFound("There is no event near that time that you may see.")
         return found
+
+    async def _at_time_elsewhere(
+        self, view: View, user_id: str, time_ms: int, direction: Literal["f", "b"]
+    ) -> StoredEvent | None:
+        """What another server says of a time at which something is missing here."""
+        event_id = await self._engine.remote.backfill.nearest(view.room, time_ms, direction)
+        if event_id is None:
+            return None
+        try:
+            _, seen = await self.event(view.room.id, event_id, user_id)
+        except NotFound:
+            return None
+        ts = seen.stored.event.origin_server_ts
+        return seen.stored if (ts >= time_ms if direction == "f" else ts <= time_ms) else None
+
+
+def _nearer(one: StoredEvent | None, other: StoredEvent | None, time_ms: int) -> StoredEvent | None:
+    found = [stored for stored in (one, other) if stored is not None]
+    return min(found, key=lambda stored: abs(stored.event.origin_server_ts - time_ms), default=None)
