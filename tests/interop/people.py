@@ -95,6 +95,12 @@ async def history(person: Client, room_id: str) -> list[dict[str, Any]]:
     return found[::-1]
 
 
+async def texts(person: Client, room_id: str) -> list[str]:
+    """The messages of a room, however many, that somebody's server shows them, the oldest first."""
+    found = await history(person, room_id)
+    return [event["content"].get("body", "") for event in found if event["type"] == "m.room.message"]
+
+
 async def agree(room_id: str, *people: Client, seconds: float = 10.0) -> None:
     """Waits until all their servers have the same state of the room and the same events."""
     views: list[tuple[dict[tuple[str, str], str], set[str]]] = []
