@@ -21,6 +21,8 @@ from weft.http.asgi import WHOLE_ANSWER, HeaderList
 MAX_HEAD: Final = 65_536
 HEAD_SECONDS: Final = 30.0
 BODY_SECONDS: Final = 30.0
+#: A body up to this size is copied behind its head; the transport sends longer ones as they are.
+_COPIED: Final = 16_384
 
 
 class Connection(HttpToolsProtocol):
@@ -70,8 +72,12 @@ class Connection(HttpToolsProtocol):
                 keep_alive = False
         if not keep_alive and cycle.keep_alive is keep_alive:
             written.append(b"connection: close\r\n")
-        written += (b"\r\n", body)
+        written.append(b"\r\n")
+        if len(body) <= _COPIED:
+            written.append(body)
         self.transport.write(b"".join(written))
+        if len(body) > _COPIED:
+            self.transport.write(body)
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.keep_alive = keep_alive
