@@ -1,10 +1,12 @@
 """Several servers that talk to each other: over the network in memory, and over HTTPS on loopback addresses.
 
-A test that asks for `servers` runs on both. `await servers(2)` starts `one.test` and `two.test`.
+A test that asks for `servers` runs on both. `await servers(2)` starts `one.test` and `two.test`; with `WEFT_TWINS=1`
+the first of them is two processes that share one PostgreSQL database.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,23 +15,58 @@ import pytest
 import pytest_asyncio
 
 from tests.federation.kit import HttpsKit, Kit, MemoryKit
-from tests.watching import what_succeeds
+from tests.federation.stranger import Stranger
+from tests.federation.victim import Victim
+from tests.watching import validated, what_succeeds
+from weft.testing import Client, TestServer
 
 __all__ = ["what_succeeds"]
 
+TWINS = bool(os.environ.get("WEFT_TWINS"))
+
+
+@pytest.fixture
+def twins_database(request: pytest.FixtureRequest) -> str | None:
+    """The database of the first server, where that is two processes."""
+    return request.getfixturevalue("weft_database") if TWINS else None
+
 
 @pytest_asyncio.fixture(params=["memory", "https"])
-async def servers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kit]:
+async def servers(request: pytest.FixtureRequest, tmp_path: Path, twins_database: str | None) -> AsyncIterator[Kit]:
     """Starts servers: `one, two = await servers(2)`; more of them later, if need be."""
     kind: Any = MemoryKit if request.param == "memory" else HttpsKit
-    kit: Kit = kind(tmp_path)
+    kit: Kit = kind(tmp_path, twins_database)
     yield kit
     await kit.close()
 
 
 @pytest_asyncio.fixture
-async def memory_servers(tmp_path: Path) -> AsyncIterator[MemoryKit]:
+async def memory_servers(tmp_path: Path, twins_database: str | None) -> AsyncIterator[MemoryKit]:
     """The same over the network in memory alone, for tests that look at what travels or make it go wrong."""
-    kit = MemoryKit(tmp_path)
+    kit = MemoryKit(tmp_path, twins_database)
     yield kit
     await kit.close()
+
+
+@pytest_asyncio.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+async def victim(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Victim]:
+    """One server, on either kind of database, whose requests are counted."""
+    settings: dict[str, Any] = {}
+    if request.param == "postgres":
+        settings["database"] = {"url": request.getfixturevalue("weft_database")}
+    server = TestServer(tmp_path, settings=settings, watch=validated)
+    await server.start()
+    yield Victim(server)
+    await server.network.settle()
+    await server.stop()
+
+
+@pytest.fixture
+def stranger(victim: Victim) -> Stranger:
+    """A server that has keys, and means ill."""
+    return Stranger(victim.server)
+
+
+@pytest_asyncio.fixture
+async def alice(victim: Victim) -> Client:
+    return await victim.server.user("alice")

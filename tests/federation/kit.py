@@ -1,7 +1,8 @@
-"""Starts servers that can reach each other, in one of two ways."""
+"""Starts servers that can reach each other, in one of two ways; the first of them may be two processes."""
 
 from __future__ import annotations
 
+import itertools
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,16 +19,21 @@ from weft.federation.transport import OutgoingRequest
 from weft.http.addresses import AddressGuard
 from weft.http.client import HttpClient
 from weft.http.serve import HttpServer, Listener, Tls
-from weft.testing import Answer, Clock, Network, TestServer
+from weft.testing import Answer, Clock, Network, TestServer, Twins
+from weft.testing.client import Asgi
 
 NAMES: Final = ("one.test", "two.test", "three.test", "four.test", "five.test")
 
 
 class Kit:
-    """Servers with one clock. Every answer that a client gets is checked against the specification."""
+    """Servers with one clock. Every answer that a client gets is checked against the specification.
 
-    def __init__(self, folder: Path) -> None:
+    With `twins`, the URL of an empty database, the first server is two processes on that database.
+    """
+
+    def __init__(self, folder: Path, twins: str | None = None) -> None:
         self.folder = folder
+        self.twins = twins
         self.clock = Clock()
         self.network = Network()
         self.servers: list[TestServer] = []
@@ -39,12 +45,16 @@ class Kit:
     async def start(self, name: str, settings: dict[str, Any]) -> TestServer:
         folder = self.folder / name
         folder.mkdir()
-        server = self.make(folder, {"server": {"names": [name]}, **settings}, seed=len(self.servers))
+        chosen = {"server": {"names": [name]}, **settings}
+        kind = TestServer
+        if self.twins is not None and not self.servers:
+            kind, chosen = Twins, {"database": {"url": self.twins}, **chosen}
+        server = self.make(kind, folder, chosen, seed=len(self.servers))
         self.servers.append(server)
         await server.start()
         return server
 
-    def make(self, folder: Path, settings: dict[str, Any], seed: int) -> TestServer:
+    def make(self, kind: type[TestServer], folder: Path, settings: dict[str, Any], seed: int) -> TestServer:
         raise NotImplementedError
 
     async def close(self) -> None:
@@ -54,19 +64,19 @@ class Kit:
 
 
 class MemoryKit(Kit):
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, twins: str | None = None) -> None:
+        super().__init__(folder, twins)
         self.network.on_answer.append(_validated)
 
-    def make(self, folder: Path, settings: dict[str, Any], seed: int) -> TestServer:
-        return TestServer(folder, settings=settings, clock=self.clock, seed=seed, watch=validated, network=self.network)
+    def make(self, kind: type[TestServer], folder: Path, settings: dict[str, Any], seed: int) -> TestServer:
+        return kind(folder, settings=settings, clock=self.clock, seed=seed, watch=validated, network=self.network)
 
 
 class HttpsKit(Kit):
     """Each server has a TLS listener of its own; SRV records and addresses are a table."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, twins: str | None = None) -> None:
+        super().__init__(folder, twins)
         self._tls = Tls(*make_certificate(folder / "certificate", *NAMES))
         self._listeners: list[HttpServer] = []
         self._ports: dict[str, int] = {}
@@ -74,17 +84,15 @@ class HttpsKit(Kit):
     async def start(self, name: str, settings: dict[str, Any]) -> TestServer:
         server = await super().start(name, settings)
         listener = HttpServer(
-            [Listener("127.0.0.1", 0, frozenset({"federation"}), self._tls)], server.server.app_for, grace=1
+            [Listener("127.0.0.1", 0, frozenset({"federation"}), self._tls)], lambda one: _app_of(server, one), grace=1
         )
         await listener.start()
         self._listeners.append(listener)
         ((_, _, self._ports[name]),) = listener.addresses()
         return server
 
-    def make(self, folder: Path, settings: dict[str, Any], seed: int) -> TestServer:
-        return TestServer(
-            folder, settings=settings, clock=self.clock, seed=seed, watch=validated, transport=self.transport
-        )
+    def make(self, kind: type[TestServer], folder: Path, settings: dict[str, Any], seed: int) -> TestServer:
+        return kind(folder, settings=settings, clock=self.clock, seed=seed, watch=validated, transport=self.transport)
 
     def transport(self) -> HttpsTransport:
         client = HttpClient(
@@ -104,6 +112,17 @@ class HttpsKit(Kit):
         for listener in self._listeners:
             await listener.stop()
         await super().close()
+
+
+def _app_of(server: TestServer, listener: Listener) -> Asgi:
+    """What answers on a listener: of two processes, they take turns."""
+    processes = server.both if isinstance(server, Twins) else (server.server,)
+    turns = itertools.cycle([process.app_for(listener) for process in processes])
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await next(turns)(scope, receive, send)
+
+    return app
 
 
 class Loopback(AbstractResolver):

@@ -6,7 +6,8 @@ It has no database. What it builds its events on it is handed, or takes from the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from json import dumps
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ import orjson
 from weft.graph.build import Draft, Identity, auth_keys, build
 from weft.graph.outcome import Outcome
 from weft.protocol import canonical_json, server_keys
+from weft.protocol.errors import MatrixError
 from weft.protocol.event import Event
 from weft.protocol.request_auth import authorization
 from weft.testing import Answer, Client, TestServer
@@ -35,8 +37,9 @@ class Stranger:
         self.key = key_of(name)
         self.identity = Identity(name, self.key, lambda: f"made{next(_IDS)}")
         self._client = Client(server.app, watch=watch or server.watch)
-        #: What it answers when it is asked something, besides for its keys.
+        #: What it answers when it is asked something, besides for its keys; by path, also made from the request's JSON.
         self.answers: dict[str, Answer] = {}
+        self.answering: dict[str, Callable[[Any], Answer]] = {}
         server.network.register([name], lambda: self._app)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
@@ -47,7 +50,11 @@ class Stranger:
             answer = Answer(200, {}, canonical_json.encode_checked(document))
         else:
             unknown = Answer(404, {}, b'{"errcode":"M_UNRECOGNIZED","error":"unknown"}')
-            answer = self.answers.get(path, unknown)
+            make = self.answering.get(path)
+            if make is not None:
+                answer = make(orjson.loads((await receive())["body"] or b"null"))
+            else:
+                answer = self.answers.get(path, unknown)
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
@@ -71,13 +78,30 @@ class Stranger:
     ) -> Answer:
         """A request with our signature. `path` is percent-encoded, and may leave out `/_matrix/federation/v1`."""
         uri = _uri(path if path.startswith("/_matrix") else V1 + path, query or {})
-        body = None if json is None else canonical_json.canonical_lax(orjson.dumps(json))
+        body = None if json is None else canonical_json.canonical_lax(dumps(json).encode())
         headers = {}
         if signed:
             headers["authorization"] = authorization(
                 self.key, method=method, uri=uri, origin=self.name, destination=self.destination, content=body
             )
         return await self._client.request(method, uri, body=body, headers=headers)
+
+    async def raw(self, method: str, path: str, body: bytes) -> Answer:
+        """A request with just this body; signed as far as there is anything that can be."""
+        uri = _uri(path if path.startswith("/_matrix") else V1 + path, {})
+        try:
+            content = canonical_json.canonical_lax(body) if body else None
+        except MatrixError:
+            content = b"{}"
+        signature = authorization(
+            self.key, method=method, uri=uri, origin=self.name, destination=self.destination, content=content
+        )
+        return await self._client.request(method, uri, body=body, headers={"authorization": signature})
+
+    @staticmethod
+    def json(value: object, status: int = 200) -> Answer:
+        """An answer to give."""
+        return Answer(status, {}, orjson.dumps(value))
 
     # -- events
 

@@ -132,6 +132,9 @@ class Handshakes:
             MAKE_JOIN, ask, origin=origin, destination=server, timeout=_MAKE_SECONDS, even_if_backed_off=True
         )
         version = _version(answer.room_version or "1", server)
+        known = await self._rooms.find(room_id)
+        if known is not None and known.extremities:
+            _check_version(version, known, server)
         event = self._made(answer.event, version, user_id, room_id, {**content, "membership": "join"}, keep=(_VIA,))
         told = await self._send_join(origin, server, event)
         room = await self._rooms.find(room_id)
@@ -250,6 +253,7 @@ class Handshakes:
         ask = MakeLeaveRequest(room_id=room_id, user_id=user_id)
         answer = await self._peers.call(MAKE_LEAVE, ask, origin=origin, destination=server, timeout=_MAKE_SECONDS)
         version = _version(answer.room_version or "1", server)
+        _check_version(version, await self._rooms.get(room_id), server)
         event = self._made(answer.event, version, user_id, room_id, {**content, "membership": "leave"})
         pdu = msgspec.Raw(event.wire)
         request = SendLeaveV2Request(room_id=room_id, event_id=event.event_id, event=pdu)
@@ -376,6 +380,12 @@ def _version(identifier: str, server: str) -> RoomVersion:
         return ROOM_VERSIONS[identifier]
     except KeyError:
         raise PeerError(f"{server} offers room version {identifier[:32]!r}, which is not known here") from None
+
+
+def _check_version(offered: RoomVersion, room: Room, server: str) -> None:
+    """Raises `PeerError` where a server offers a room that is known here as one of another version."""
+    if offered is not room.version:
+        raise PeerError(f"{server} offers {room.id} as one of version {offered.identifier}, which it is not")
 
 
 def _as_v2(told: SendJoinV1Room) -> SendJoinV2Response:

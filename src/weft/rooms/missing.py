@@ -54,6 +54,8 @@ _ROUNDS: Final = 20
 _ENDS: Final = 20
 #: The servers that are asked about one event.
 _SERVERS: Final = 4
+#: How many states are fetched for what lies before one event.
+_STATES: Final = 5
 #: Up to so many missing events of a state are fetched one by one.
 _FEW: Final = 30
 #: The largest state that is believed in.
@@ -116,6 +118,7 @@ class MissingEvents:
         """Takes in events, what is built on first, each with the state before it fetched where that is not known."""
         done: dict[str, Taken] = {}
         waiting = list(events)
+        states = 0
         while waiting:
             taken = await self._receive.take(room_id, waiting, past=past)
             stuck = next((event for event in waiting if taken[event.event_id].is_missing_something), None)
@@ -123,6 +126,12 @@ class MissingEvents:
                 return {**done, **taken}
             index = waiting.index(stuck)
             done.update((event.event_id, taken[event.event_id]) for event in waiting[:index])
+            states += 1
+            if states > _STATES:
+                # What was written stays: another try goes on from there.
+                if past:
+                    return done
+                raise NotNow("too much is missing to be fetched at once", retry_after_ms=1000)
             done[stuck.event_id] = await self._take_stuck(room_id, stuck, servers, past=past)
             waiting = waiting[index + 1 :]
         return done

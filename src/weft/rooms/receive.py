@@ -189,7 +189,7 @@ class Receive:
                 return Taken(Verdict(known.outcome)), None, True
             before = way.given.get(event.event_id)
             if not event.prev_events and before is None:
-                if known is None or event.type != "m.room.create":
+                if known is None or event.event_id != room.current.state.get(CREATE_KEY):
                     # The create event is known; nothing else can begin a room.
                     return Taken(Verdict(Outcome.REJECTED)), None, True
                 root = Snapshot.root(self._rooms.new_snapshot_id())
@@ -377,14 +377,17 @@ class Receive:
     async def add_outliers(self, room: Room | Place, events: Iterable[Event]) -> dict[str, StoredEvent]:
         """Writes events whose place in the graph is not known, each judged by its auth events alone.
 
-        Those whose auth events are neither known nor among them are left out. What is known already stays as it is.
-        Returns each that is known now.
+        Those whose auth events, or the room's create event, are neither known nor among them are left out. What is
+        known already stays as it is. Returns each that is known now.
         """
         ordered = parents_first(events, lambda event: event.auth_events)
         known = await self._events([event.event_id for event in ordered])
         wanted = {one for event in ordered for one in event.auth_events} - known.keys()
         at_hand = {**await self._events(wanted - {event.event_id for event in ordered}), **known}
         create = await self._create_of(room, ordered, at_hand)
+        if create is None and room.version.format.room_id_is_create_hash:
+            # Whoever withholds what all of them lean on has said nothing about them.
+            return known
         fresh = [event for event in ordered if event.event_id not in known]
         positions = iter(await self._history.take(len(fresh)))
         rejected = set(_rejected(at_hand.values()))
@@ -396,9 +399,10 @@ class Receive:
             if len(auth) < len(event.auth_events):
                 continue
             verdict = decide_by_auth_events(event, [one.event for one in auth], rejected, create)
-            if verdict.violation is not None:
+            is_good = verdict.outcome is Outcome.ACCEPTED and not _is_second_create(room, event)
+            if not is_good:
                 rejected.add(event.event_id)
-            outcome = Outcome.OUTLIER if verdict.outcome is Outcome.ACCEPTED else Outcome.REJECTED
+            outcome = Outcome.OUTLIER if is_good else Outcome.REJECTED
             stored = StoredEvent(
                 event, room=room.number, snapshot=None, position=next(positions), outcome=outcome, transactions={}
             )
@@ -432,6 +436,13 @@ class _Judged:
     state: Mapping[StateKey, StoredEvent]
     #: Whether that state is the room's front's.
     by_front: bool
+
+
+def _is_second_create(room: Room | Place, event: Event) -> bool:
+    """Whether another event than this one has created the room. Its server could make a second that looks as good."""
+    if event.type != CREATE_KEY[0] or not isinstance(room, Room):
+        return False
+    return room.current.state.get(CREATE_KEY, event.event_id) != event.event_id
 
 
 def _leans_on(event: Event) -> list[StateKey]:

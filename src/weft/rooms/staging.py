@@ -3,11 +3,15 @@
 What can be judged at once is judged and written before the sender hears that we have it. What refers to events that
 are not here is written down as it came (*staged*), acknowledged, and dealt with while the sender goes on; a crash in
 between loses nothing, since whoever finds staged events later goes on with them. One worker per room at a time.
+
+What a server sends can't keep others' events from being dealt with: each has its own share of the places, they take
+turns, and one whose events all refer to what nobody has is not tried with each of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -24,13 +28,15 @@ from weft.rooms.receive import Receive, Taken
 from weft.rooms.room import Room
 from weft.rooms.rooms import Rooms
 from weft.storage import staged
-from weft.storage.database import Database
+from weft.storage.database import Database, DatabaseError
 
 log = structlog.get_logger(__name__)
 
-#: How many events of a room may wait at a time; the rest is fetched when something refers to it.
-_MOST_WAITING: Final = 1_000
-_AT_ONCE: Final = 100
+#: How many events of a room that one server sent may wait at a time; the rest is fetched when something refers to it.
+_MOST_WAITING: Final = 250
+_AT_ONCE: Final = 1_000
+#: After so many events of one server that can't be dealt with, its others wait for the next round.
+_MOST_FAILURES: Final = 10
 #: Seconds before the first retry; doubled each time.
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 300.0
@@ -58,6 +64,16 @@ class Staging:
         self._now_ms = now_ms
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}
+        #: Rooms whose worker has done what it can for now.
+        self._resting: set[str] = set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a worker is at something, and not just waiting for a better moment."""
+        return any(
+            not worker.done() and (room_id not in self._resting or self._news[room_id].is_set())
+            for room_id, worker in self._workers.items()
+        )
 
     async def close(self) -> None:
         """Stops the workers; what they have not finished is there at the next start."""
@@ -93,15 +109,10 @@ class Staging:
         for room_id in await self._database.read(staged.rooms_waiting_since, abandoned):
             self._wake(room_id)
 
-    async def idle(self) -> None:
-        """Returns once no worker has anything to do."""
-        while workers := [worker for worker in self._workers.values() if not worker.done()]:
-            await asyncio.wait(workers)
-
     async def _stage(self, room: Room, origin: str, events: Sequence[Event], results: dict[str, str | None]) -> None:
-        space = _MOST_WAITING - await self._database.get(staged.count, room.number)
+        space = _MOST_WAITING - await self._database.get(staged.count, room.number, origin)
         for event in events[max(0, space) :]:
-            results[event.event_id] = "Too many events of this room wait for what they build on."
+            results[event.event_id] = "Too many events of this room wait that your server sent."
         if space > 0:
             await self._database.write(staged.put, room.number, origin, events[:space], self._now_ms())
         self._wake(room.id)
@@ -134,33 +145,57 @@ class Staging:
                 if await self._deal_with(room, waiting):
                     pause = _FIRST_PAUSE
                     continue
-                try:
-                    async with asyncio.timeout(pause):
-                        await news.wait()
-                except TimeoutError:
+                if await self._rest(room_id, pause):
                     pause = min(pause * 2, _LONGEST_PAUSE)
         except Exception:
             log.exception("taking in staged events failed; it is tried again later", room_id=room_id)
 
+    async def _rest(self, room_id: str, pause: float) -> bool:
+        """Waits for a while, or until there is news of the room. Whether there was none."""
+        self._resting.add(room_id)
+        try:
+            async with asyncio.timeout(pause):
+                await self._news[room_id].wait()
+        except TimeoutError:
+            return True
+        finally:
+            self._resting.discard(room_id)
+        return False
+
     async def _deal_with(self, room: Room, waiting: Sequence[staged.Staged]) -> bool:
         """Whether any of them is dealt with."""
-        done: list[str] = []
+        failures: Counter[str] = Counter()
+        is_any_done = False
         for row in waiting:
-            try:
-                event = read(row.json, room.version)
-                if room.joined_local:
-                    taken = await self._missing.take(room.id, event, row.origin)
-                    log.debug("a staged event was taken in", event_id=row.event_id, refused=_refusal(taken))
-            except FAILURES as error:
-                if self._now_ms() - row.received_ms < _PATIENCE_MS:
-                    log.info("what an event builds on can't be had yet", event_id=row.event_id, reason=str(error))
-                    continue
+            if failures[row.origin] < _MOST_FAILURES and await self._try(room, row):
+                is_any_done = True
+            elif self._now_ms() - row.received_ms < _PATIENCE_MS:
+                failures[row.origin] += 1
+                continue
+            else:
                 log.warning("an event is given up: nobody has what it builds on", event_id=row.event_id)
-            except InvalidEvent as error:
-                log.warning("a staged event can't be read", event_id=row.event_id, reason=error.message)
-            done.append(row.event_id)
             await self._database.write(staged.drop, room.number, [row.event_id])
-        return bool(done)
+        return is_any_done
+
+    async def _try(self, room: Room, row: staged.Staged) -> bool:
+        """Whether an event was dealt with, whatever became of it."""
+        try:
+            json = await self._database.get(staged.json_of, room.number, row.event_id)
+            if json is not None and room.joined_local:
+                taken = await self._missing.take(room.id, read(json, room.version), row.origin)
+                log.debug("a staged event was taken in", event_id=row.event_id, refused=_refusal(taken))
+        except FAILURES as error:
+            log.info("what an event builds on can't be had yet", event_id=row.event_id, reason=str(error))
+            return False
+        except InvalidEvent as error:
+            log.warning("a staged event can't be read", event_id=row.event_id, reason=error.message)
+        except DatabaseError:
+            raise
+        except Exception:
+            # A fault of ours: the events after this one do not have to suffer for it.
+            log.exception("taking in a staged event failed", event_id=row.event_id, room_id=room.id)
+            return False
+        return True
 
 
 def _refusal(taken: Taken) -> str | None:

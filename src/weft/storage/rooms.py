@@ -107,6 +107,14 @@ def rooms_in_common(tx: Transaction, user_id: str, others: Collection[str]) -> s
     }
 
 
+def who_is_in_a_room(tx: Transaction, users: Collection[str]) -> set[str]:
+    """Which of some users are joined to any room."""
+    rows = tx.all(
+        "SELECT DISTINCT user_id FROM memberships WHERE membership = 'join' AND user_id IN :users", users=list(users)
+    )
+    return {user_id for (user_id,) in rows}
+
+
 def forget(tx: WriteTransaction, room: int, user_id: str) -> bool:
     """Marks a room as forgotten by a user who has left it. Whether there was anything to mark."""
     return bool(

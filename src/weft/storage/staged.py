@@ -13,7 +13,6 @@ class Staged(NamedTuple):
     event_id: str
     origin: str
     received_ms: int
-    json: bytes
 
 
 def put(tx: WriteTransaction, room: int, origin: str, events: Sequence[Event], now_ms: int) -> None:
@@ -35,20 +34,34 @@ def put(tx: WriteTransaction, room: int, origin: str, events: Sequence[Event], n
     )
 
 
-def count(tx: Transaction, room: int) -> int:
-    found: int = tx.value("SELECT COUNT(*) FROM staged_events WHERE room = :room", room=room)
+def count(tx: Transaction, room: int, origin: str) -> int:
+    """How many events of a room wait that one server sent."""
+    found: int = tx.value(
+        "SELECT COUNT(*) FROM staged_events WHERE room = :room AND origin = :origin", room=room, origin=origin
+    )
     return found
 
 
 def of_room(tx: Transaction, room: int, limit: int) -> list[Staged]:
-    """Those of a room, the lowest first."""
+    """Those of a room, the lowest of each server first, and of the servers those first that have the fewest."""
     rows = tx.all(
-        """SELECT event_id, origin, received_ms, json FROM staged_events
-           WHERE room = :room ORDER BY depth, received_ms, event_id LIMIT :limit""",
+        """SELECT event_id, origin, received_ms FROM (
+               SELECT event_id, origin, received_ms, depth,
+                      ROW_NUMBER() OVER (PARTITION BY origin ORDER BY depth, received_ms, event_id) AS turn
+               FROM staged_events WHERE room = :room) waiting
+           ORDER BY turn, depth, received_ms, event_id LIMIT :limit""",
         room=room,
         limit=limit,
     )
-    return [Staged(event_id, origin, received_ms, bytes(json)) for event_id, origin, received_ms, json in rows]
+    return [Staged(*row) for row in rows]
+
+
+def json_of(tx: Transaction, room: int, event_id: str) -> bytes | None:
+    """An event that waits, as it came; None where it waits no longer."""
+    found = tx.value(
+        "SELECT json FROM staged_events WHERE room = :room AND event_id = :event_id", room=room, event_id=event_id
+    )
+    return None if found is None else bytes(found)
 
 
 def drop(tx: WriteTransaction, room: int, event_ids: Collection[str]) -> None:

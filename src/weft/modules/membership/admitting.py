@@ -82,6 +82,9 @@ class Admitting:
         event = resident.read_member(origin, room, event_id, pdu, "join")
         event = await self._vouched(room, event)
         stored = await resident.take(room, event)
+        if (await self._engine.rooms.get(room_id)).membership(event.sender) != "join":
+            # It was accepted once, or on another branch: that is no way into the room as it is now.
+            raise Forbidden("You are not in the room after that event.")
         state = await resident.state_before(room, stored)
         servers = sorted(room.servers.keys() | {origin})
         ids = {
@@ -163,6 +166,8 @@ class Admitting:
         if failed:
             raise InvalidParam(f"The invite is not signed well: {failed[event.event_id]}")
         known = await self._engine.rooms.find(room_id)
+        if known is not None and known.version is not version:
+            raise InvalidParam(f"The room is known here as one of version {known.version.identifier}.")
         if known is not None and not await self._access.acl_allows(known, origin):
             raise Forbidden("Your server is banned from that room.")
         target = event.key[1]

@@ -90,6 +90,9 @@ class Elsewhere:
 
     async def invite(self, room: Room, sender: str, target: str, content: Mapping[str, Any]) -> str:
         """Invites a user of another server: that server signs the invite too, and only then it is part of the room."""
+        create = await self._engine.rooms.state_event(room, "m.room.create")
+        if create is not None and create.content.get("m.federate") is False:
+            raise Forbidden("The room is for users of the server that made it alone.")
         draft = Draft(type=_MEMBER, sender=sender, state_key=target, content=dict(content))
         event = await self._engine.append.prepare(room.id, draft)
         try:

@@ -17,10 +17,12 @@ from weft.protocol.canonical_json import MAX_INTEGER
 from weft.protocol.errors import BadJson
 from weft.protocol.identifiers import domain_of, is_valid_user_id
 from weft.rooms.engine import Engine
+from weft.storage import rooms as room_store
 from weft.storage.positions import Entry, Vector
 
 EDU = "m.presence"
-_MOST = 1_000
+#: Users of one message; others send half as many at a time.
+_MOST = 100
 
 
 class _Update(msgspec.Struct):
@@ -44,14 +46,18 @@ class PresenceFederation:
         pushed = content.get("push")
         if not isinstance(pushed, list):
             raise BadJson("Presence needs a list of what is pushed.")
-        now_ms = self._engine.outside.now_ms()
+        updates: dict[str, _Update] = {}
         for one in pushed[:_MOST]:
             try:
                 update = msgspec.convert(one, _Update)
             except msgspec.ValidationError:
                 continue
-            if domain_of(update.user_id) != origin or not is_valid_user_id(update.user_id):
-                continue
+            if domain_of(update.user_id) == origin and is_valid_user_id(update.user_id):
+                updates[update.user_id] = update
+        # Nobody here can see those who are in no room that is known here: nothing is kept of them.
+        known = await self._engine.database.read(room_store.who_is_in_a_room, list(updates)) if updates else ()
+        now_ms = self._engine.outside.now_ms()
+        for update in [updates[user_id] for user_id in updates if user_id in known]:
             state = State(
                 update.user_id,
                 update.presence,
