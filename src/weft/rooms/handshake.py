@@ -135,6 +135,7 @@ class Handshakes:
         known = await self._rooms.find(room_id)
         if known is not None and known.extremities:
             _check_version(version, known, server)
+            version = known.version
         event = self._made(answer.event, version, user_id, room_id, {**content, "membership": "join"}, keep=(_VIA,))
         told = await self._send_join(origin, server, event)
         room = await self._rooms.find(room_id)
@@ -382,9 +383,14 @@ def _version(identifier: str, server: str) -> RoomVersion:
         raise PeerError(f"{server} offers room version {identifier[:32]!r}, which is not known here") from None
 
 
+def is_as_good(offered: RoomVersion, known: RoomVersion) -> bool:
+    """Whether a room may be offered as one of a version. The oldest handshakes don't tell 1 and 2 apart."""
+    return offered is known or (offered.format.references_are_pairs and known.format.references_are_pairs)
+
+
 def _check_version(offered: RoomVersion, room: Room, server: str) -> None:
     """Raises `PeerError` where a server offers a room that is known here as one of another version."""
-    if offered is not room.version:
+    if not is_as_good(offered, room.version):
         raise PeerError(f"{server} offers {room.id} as one of version {offered.identifier}, which it is not")
 
 

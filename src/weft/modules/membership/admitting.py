@@ -23,6 +23,7 @@ from weft.protocol.identifiers import domain_of, is_valid_user_id
 from weft.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from weft.rooms.access import RoomAccess
 from weft.rooms.engine import Engine
+from weft.rooms.handshake import is_as_good
 from weft.rooms.incoming import read
 from weft.rooms.previews import read_preview
 from weft.rooms.room import Room
@@ -166,7 +167,7 @@ class Admitting:
         if failed:
             raise InvalidParam(f"The invite is not signed well: {failed[event.event_id]}")
         known = await self._engine.rooms.find(room_id)
-        if known is not None and known.version is not version:
+        if known is not None and not is_as_good(version, known.version):
             raise InvalidParam(f"The room is known here as one of version {known.version.identifier}.")
         if known is not None and not await self._access.acl_allows(known, origin):
             raise Forbidden("Your server is banned from that room.")
