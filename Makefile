@@ -51,9 +51,9 @@ test-slow: $(VENV)/for-working ## the tests that take many seconds each
 	@scripts/have-postgres
 	$(pytest) -m slow $(addprefix --ignore=,$(apart))
 
-test-twins: $(VENV)/for-working ## the module tests against two servers on one PostgreSQL database
+test-twins: $(VENV)/for-working ## the tests of modules and of federation against two processes on one PostgreSQL database
 	@scripts/have-postgres
-	WEFT_TWINS=1 $(pytest) tests/modules
+	WEFT_TWINS=1 $(pytest) tests/modules tests/federation/test_conversations.py
 
 test-clients: $(VENV)/for-working ## unmodified clients against a running server: matrix-nio, matrix-js-sdk, a browser
 	@scripts/have-clients

@@ -54,6 +54,8 @@ class Following:
         self._holder = holder
         self._now_ms = now_ms
         self.cursor = Vector()
+        #: Whether this process is the one that follows.
+        self.is_following = False
         self._moved = asyncio.Event()
 
     async def run(self) -> None:
@@ -103,7 +105,11 @@ class Following:
 
     async def _follow(self) -> None:
         async with self.follower.session():
-            await self._follow_on()
+            self.is_following = True
+            try:
+                await self._follow_on()
+            finally:
+                self.is_following = False
 
     async def _follow_on(self) -> None:
         self.cursor = await self._database.write(_start, self.follower)

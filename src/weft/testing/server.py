@@ -143,6 +143,13 @@ class Twins(TestServer):
             self._twin = None
         await super().stop()
 
+    async def lose(self, process: Server) -> None:
+        """One of the two ends; the other answers everything from now on."""
+        if process is self.server:
+            self._server = self._twin
+        self._twin = None
+        await process.stop()
+
     @property
     def both(self) -> tuple[Server, Server]:
         """The two processes."""
