@@ -16,9 +16,11 @@ pytest := $(bin)/python -m pytest -n auto $(PYTEST_ARGS)
 spec   := $(wildcard $(or $(WEFT_SPEC),../shared/spec)/endpoints.json)
 # Tests that take many minutes or need more than Python have folders and targets of their own.
 apart  := tests/clients tests/fuzz tests/interop
+# Schedules that `make simulate` runs: one seed, or the first and the last.
+SEEDS  ?= 1-20
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench docs test-slow test-twins test-clients test-interop test-fuzz
+.PHONY: help run test check fix bench docs test-slow test-twins test-clients test-interop test-fuzz test-simulation simulate
 
 help: ## lists what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -49,7 +51,13 @@ docs: $(VENV)/for-working ## makes the generated pages anew
 
 test-slow: $(VENV)/for-working ## the tests that take many seconds each
 	@scripts/have-postgres
-	$(pytest) -m slow $(addprefix --ignore=,$(apart))
+	$(pytest) -m slow $(addprefix --ignore=,$(apart) tests/simulation)
+
+test-simulation: $(VENV)/for-working ## hundreds of schedules of faults: servers that crash, networks that part
+	PYTHONHASHSEED=0 $(pytest) -m slow tests/simulation
+
+simulate: $(VENV)/for-working ## runs schedules of faults, a line each (SEEDS=1-200; SEEDS=57 ARGS=--trace shows one)
+	@PYTHONHASHSEED=0 $(bin)/python -m weft.testing.simulation $(SEEDS) $(ARGS)
 
 test-twins: $(VENV)/for-working ## the tests of modules and of federation against two processes on one PostgreSQL database
 	@scripts/have-postgres

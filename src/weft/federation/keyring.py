@@ -41,6 +41,8 @@ MAX_KEY_IDS: Final = 5
 #: A server is asked again for a key that it did not have after this, and once it failed, after pauses that grow.
 PAUSE_MS: Final = 10_000
 LONGEST_PAUSE_MS: Final = 600_000
+#: A server that did not answer so many times in a row (some twenty minutes) is taken to be gone for good.
+GIVEN_UP_AFTER: Final = 8
 #: Up to so many events are checked where one is: going to a thread and back takes longer.
 INLINE: Final = 16
 #: Events that a thread checks before it is given more, so that others get their turn.
@@ -137,7 +139,8 @@ class Keyring:
     async def verify_events(self, events: Sequence[Event]) -> dict[str, PeerError]:
         """Which events lack a good signature of a server that must have signed them, and why; by event id.
 
-        Each server is asked for its keys once; many events are checked in threads, side by side.
+        Each server is asked for its keys once; many events are checked in threads, side by side. An error that is not
+        `permanent` says nothing against the event: its server's keys can't be had just now.
         """
         failed: dict[str, PeerError] = {}
         wanted: dict[tuple[str, str], int | None] = {}
@@ -157,14 +160,31 @@ class Keyring:
         keys = await self._have(wanted, urgent=False)
         if len(checkable) <= INLINE:
             failed.update(self._check(checkable, keys))
-            return failed
+            return self._settled(failed, checkable)
         loop = asyncio.get_running_loop()
         chunks = [checkable[start : start + CHUNK] for start in range(0, len(checkable), CHUNK)]
         for found in await asyncio.gather(
             *(loop.run_in_executor(self._threads, self._check, chunk, keys) for chunk in chunks)
         ):
             failed.update(found)
+        return self._settled(failed, checkable)
+
+    def _settled(self, failed: dict[str, PeerError], events: Sequence[Event]) -> dict[str, PeerError]:
+        """Makes those errors permanent of which waiting will not get us any further."""
+        for event in events:
+            error = failed.get(event.event_id)
+            if (
+                error is not None
+                and not error.permanent
+                and not any(map(self._may_answer_yet, required_signers(event)))
+            ):
+                error.permanent = True
         return failed
+
+    def _may_answer_yet(self, server_name: str) -> bool:
+        """Whether a server was asked for its keys in vain, but not yet for so long that it counts as gone."""
+        last = self._fetched.get(server_name)
+        return last is not None and 0 < last.failures < GIVEN_UP_AFTER
 
     def _check(self, events: Sequence[Event], keys: Mapping[str, Mapping[str, KnownKey]]) -> dict[str, PeerError]:
         """Also called in threads: reads `keys` and nothing else that changes."""

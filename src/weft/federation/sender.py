@@ -188,12 +188,12 @@ class Sender:
         for entry in entries:
             if entry.kind == "event":
                 stored = await self._to_be_sent(entry)
-                for name in await self._servers_of(stored) if stored is not None else ():
+                for name in sorted(await self._servers_of(stored)) if stored is not None else ():
                     server = self._owed(name, before, owed)
                     if server is not None and stored is not None and name != stored.event.sender_domain:
                         server.pdus.append((entry, stored))
             for part in self._outgoing.get(entry.kind, ()):
-                for name in await part.servers(entry):
+                for name in sorted(await part.servers(entry)):
                     server = self._owed(name, before, owed)
                     if server is not None:
                         server.edus.append((part, entry))

@@ -24,7 +24,7 @@ from weft.http.asgi import PREFLIGHT, Answer, HeaderList, Receive, Scope, Send
 from weft.http.auth import Authenticator, ServerAuthenticator, authenticate, rule_for
 from weft.http.body import body_chunks, check_declared, read_body
 from weft.http.call import Call, Headers, Requester, Route, Stream
-from weft.http.decode import RequestDecoder
+from weft.http.decode import decoder_of
 from weft.http.disconnect import Polls
 from weft.http.errors import ClientGone, internal_error, render
 from weft.http.limits import UNLIMITED, Limiter
@@ -214,7 +214,7 @@ class _Plan:
     def __init__(self, route: Route[Any, Any], metrics: Metrics) -> None:
         self.endpoint = route.endpoint
         self.handler = route.handler
-        self.decoder = RequestDecoder(self.endpoint)
+        self.decoder = decoder_of(self.endpoint)
         self.rule = rule_for(self.endpoint.auth, self.endpoint.method)
         self.is_signed = self.endpoint.auth is Auth.SERVER
         self.is_long_poll = self.endpoint.long_poll

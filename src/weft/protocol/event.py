@@ -340,7 +340,8 @@ def required_signers(event: Event) -> frozenset[str]:
 def verify(event: Event, keys: KeyLookup) -> None:
     """Raises `PeerError` unless every server that must have signed did, and none of its signatures is wrong.
 
-    `keys` answers None for keys that are unknown or were not valid at the event's time; those are skipped.
+    `keys` answers None for keys that are unknown or were not valid at the event's time; those are skipped. Where that
+    leaves none the error is not `permanent`: with more keys at hand the same event may pass.
     """
     signers = required_signers(event)
     message = event._signed or _signed_bytes(event.pdu, event.version)
@@ -355,7 +356,8 @@ def verify(event: Event, keys: KeyLookup) -> None:
                 raise PeerError(f"{event.event_id}: the signature of {server_name} by its key {key_id} does not match.")
             found = True
         if not found:
-            raise PeerError(f"{event.event_id}: there is no signature of {server_name} by a key that counts.")
+            text = f"{event.event_id}: there is no signature of {server_name} by a key that counts."
+            raise PeerError(text, permanent=not key_ids_of(event.pdu, server_name))
 
 
 def _is_third_party_invite(event: Event) -> bool:

@@ -47,6 +47,8 @@ class Made:
     received: bool = False
     #: Belongs to the past: it never is an end of the graph.
     is_past: bool = False
+    #: Others may have been taken in without it, whose states then lack what it says: it is an end of the graph even so.
+    is_late: bool = False
     #: An outlier that is given its place in the graph: its row is there.
     was_outlier: bool = False
 
@@ -97,7 +99,7 @@ def _write(tx: WriteTransaction, row: Row, made: Made, positions: dict[str, int]
     if made.gaps:
         gaps.add(tx, stored.room, event, made.gaps, wanted=made.gaps_wanted)
     is_awaited = made.received and gaps.fill(tx, stored.room, event.event_id)
-    is_front = stored.outcome is Outcome.ACCEPTED and not made.is_past and not is_awaited
+    is_front = stored.outcome is Outcome.ACCEPTED and not made.is_past and (made.is_late or not is_awaited)
     linear: bool | None = False
     if is_front:
         linear = events.extend(tx, stored.room, event, has_gap=bool(made.gaps))

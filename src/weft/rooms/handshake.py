@@ -94,6 +94,8 @@ class _Entry:
     #: The state before the event, and the events of it that are at hand.
     state: Mapping[StateKey, str]
     known: Mapping[str, StoredEvent]
+    #: What of the state is signed by servers whose keys can't be had just now; taken in once they can.
+    unverified: Sequence[Event] = ()
 
 
 class Handshakes:
@@ -145,6 +147,8 @@ class Handshakes:
         entry = await self._entry(version, event, told, server)
         await self._database.write(_enter, entry, self._rooms.new_snapshot_id)
         self._rooms.drop(room_id)
+        if entry.unverified and self._incoming.keep is not None:
+            await self._incoming.keep(room_id, entry.unverified)
         return await self._rooms.get(room_id)
 
     async def _send_join(self, origin: str, server: str, event: Event) -> SendJoinV2Response:
@@ -189,7 +193,7 @@ class Handshakes:
         if create is None or create.content.get("room_version", "1") != version.identifier:
             raise PeerError(f"{server} told of no room of version {version.identifier}")
         self._check_join(event, state, at_hand, create)
-        return _Entry(place, event, state, known)
+        return _Entry(place, event, state, known, inspected.later)
 
     def _check_join(
         self, event: Event, state: Mapping[StateKey, str], at_hand: Mapping[str, Event], create: Event

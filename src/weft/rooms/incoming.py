@@ -1,7 +1,8 @@
 """Reads events that other servers sent: everything that can be said of one without knowing others.
 
 Format and size, signatures, content hash: checks 1 to 3 of the specification. What does not pass is dropped; an event
-whose content hash is wrong goes on in its redacted form.
+whose content hash is wrong goes on in its redacted form. An event whose server's keys can't be had just now is neither
+good nor bad: it is kept for later (`keep`), since a state that lacked it for good would never again be the others'.
 
 https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
 """
@@ -9,7 +10,7 @@ https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -34,6 +35,12 @@ class Inspected(NamedTuple):
     refused: dict[str, str]
     #: The id of each PDU that was given, in the same order; "" for what is no event.
     ids: list[str]
+    #: Those whose signatures can't be checked yet, not among the others.
+    later: list[Event]
+
+
+#: Keeps events of a room that this server is in until their signatures can be checked.
+Keep = Callable[[str, Sequence[Event]], Awaitable[None]]
 
 
 class Incoming:
@@ -41,6 +48,8 @@ class Incoming:
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
+        #: Set once there is a place for them.
+        self.keep: Keep | None = None
 
     async def inspect(self, room_id: str | None, version: RoomVersion, pdus: Sequence[msgspec.Raw]) -> Inspected:
         """Parses and verifies events that are said to be of a room; None: of whichever room they say."""
@@ -65,11 +74,16 @@ class Incoming:
                 continue
             parsed.setdefault(event.event_id, event)
         failed = await self._keyring.verify_events(list(parsed.values()))
+        later = [parsed[event_id] for event_id, error in failed.items() if not error.permanent]
+        if later and room_id is not None and self.keep is not None:
+            await self.keep(room_id, later)
         for event_id, error in failed.items():
+            if not error.permanent:
+                continue
             log.info("an event of another server is not signed well", event_id=event_id, reason=str(error))
             refused[event_id] = f"The event's signatures do not hold: {error}"
         passed = [whole(event) for event_id, event in parsed.items() if event_id not in failed]
-        return Inspected(passed, refused, [ids[bytes(pdu)] for pdu in pdus])
+        return Inspected(passed, refused, [ids[bytes(pdu)] for pdu in pdus], later)
 
     async def failed_signatures(self, events: Sequence[Event]) -> dict[str, PeerError]:
         """Which of some events are not signed as they have to be, and why, by event id."""

@@ -109,18 +109,24 @@ class MissingEvents:
         room = await self._rooms.get(room_id)
         servers = self.servers(room, [origin])
         between = await self._between(room, event, servers)
-        taken = await self.take_all(room_id, parents_first(between), servers)
+        taken = await self.take_all(room_id, parents_first(between), servers, late=event.event_id)
         return taken[event.event_id]
 
     async def take_all(
-        self, room_id: str, events: Sequence[Event], servers: Sequence[str], *, past: bool = False
+        self,
+        room_id: str,
+        events: Sequence[Event],
+        servers: Sequence[str],
+        *,
+        past: bool = False,
+        late: str | None = None,
     ) -> dict[str, Taken]:
         """Takes in events, what is built on first, each with the state before it fetched where that is not known."""
         done: dict[str, Taken] = {}
         waiting = list(events)
         states = 0
         while waiting:
-            taken = await self._receive.take(room_id, waiting, past=past)
+            taken = await self._receive.take(room_id, waiting, past=past, late=late)
             stuck = next((event for event in waiting if taken[event.event_id].is_missing_something), None)
             if stuck is None:
                 return {**done, **taken}
@@ -132,11 +138,13 @@ class MissingEvents:
                 if past:
                     return done
                 raise NotNow("too much is missing to be fetched at once", retry_after_ms=1000)
-            done[stuck.event_id] = await self._take_stuck(room_id, stuck, servers, past=past)
+            done[stuck.event_id] = await self._take_stuck(room_id, stuck, servers, past=past, late=late)
             waiting = waiting[index + 1 :]
         return done
 
-    async def _take_stuck(self, room_id: str, event: Event, servers: Sequence[str], *, past: bool) -> Taken:
+    async def _take_stuck(
+        self, room_id: str, event: Event, servers: Sequence[str], *, past: bool, late: str | None
+    ) -> Taken:
         room = await self._rooms.get(room_id)
         auth_missing = await self._unknown(event.auth_events)
         if auth_missing:
@@ -145,7 +153,7 @@ class MissingEvents:
         missing = await self._unplaced(event.prev_events)
         if missing:
             given[event.event_id] = await self._state_before(room, event, missing, servers, wanted=not past)
-        taken = (await self._receive.take(room_id, [event], given=given, past=past))[event.event_id]
+        taken = (await self._receive.take(room_id, [event], given=given, past=past, late=late))[event.event_id]
         if taken.is_missing_something:
             raise PeerError(f"nobody has what {event.event_id} refers to", permanent=False)
         return taken
@@ -158,10 +166,10 @@ class MissingEvents:
         server = next(asked, None)
         for _ in range(_ROUNDS):
             prev = {one for known in found.values() for one in known.prev_events} - found.keys()
-            unknown = set(await self._unplaced(prev))
+            unknown = await self._unplaced(sorted(prev))
             if not unknown or len(found) >= _MOST_BETWEEN or server is None:
                 break
-            latest = [one.event_id for one in found.values() if not unknown.isdisjoint(one.prev_events)][:_ENDS]
+            latest = [one.event_id for one in found.values() if not set(unknown).isdisjoint(one.prev_events)][:_ENDS]
             request = GetMissingPreviousEventsRequest(
                 room_id=room.id, earliest_events=earliest, latest_events=latest, limit=_PAGE
             )

@@ -98,6 +98,9 @@ def _put(
                 event,
                 room=room,
                 snapshot=snapshot.id,
+                # The state here is not the one that the graph has: should the event ever be built on, it must be
+                # given its place first.
+                outcome=Outcome.OUTLIER,
                 replaces=events.by_id(tx, replaced) if replaced is not None else None,
                 transactions={},
                 passing=events.HANDED_OVER,

@@ -93,6 +93,7 @@ class _Way(NamedTuple):
     also: Also | None
     #: The ids of those that were not here, until each is looked at.
     new: set[str]
+    late: str | None
 
 
 class Receive:
@@ -116,16 +117,19 @@ class Receive:
         past: bool = False,
         relayed: bool = False,
         also: Also | None = None,
+        late: str | None = None,
     ) -> dict[str, Taken]:
         """Judges and writes events, in this order; returns once they are on disk.
 
         `past`: they belong to the room's past, so that they are told to nobody as news and built on by nothing new.
         `relayed`: we have to pass them on to the room's other servers. `also`: more writes for the transaction of each.
+        `late` is one that others may have been taken in without, so that what it says may be missing in their states:
+        it becomes an end of the graph, whatever builds on it already.
         """
         async with self._lock(room_id):
             ids = [event.event_id for event in events]
             # One look for all of them: most are new.
-            way = _Way(given, past, relayed, also, set(ids) - (await self._events(ids)).keys())
+            way = _Way(given, past, relayed, also, set(ids) - (await self._events(ids)).keys(), late)
             taken: dict[str, Taken] = {}
             writing: list[tuple[Event, asyncio.Future[bool]]] = []
             forked = False
@@ -300,6 +304,7 @@ class Receive:
             gaps_wanted=before.gaps_wanted,
             received=True,
             is_past=way.past,
+            is_late=event.event_id == way.late,
             was_outlier=known is not None,
         )
         if event.redacts is not None and verdict.outcome is Outcome.ACCEPTED:
@@ -318,6 +323,7 @@ class Receive:
             accepted
             and on_front
             and not made.was_outlier
+            and not made.is_late
             and not made.gaps
             and made.snapshot is not None
             and {one.event.event_id for one in room.front} == set(event.prev_events)
@@ -339,7 +345,7 @@ class Receive:
         future.add_done_callback(done)
         # Beside the front, but in the room's one state: that changes nothing for what comes next.
         is_plain = accepted and not made.fresh and stored.snapshot == room.current.id == room.front_snapshot.id
-        return future, is_linear or (is_plain and not made.was_outlier and not made.gaps)
+        return future, is_linear or (is_plain and not made.was_outlier and not made.is_late and not made.gaps)
 
     # -- looking
 

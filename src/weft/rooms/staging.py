@@ -1,8 +1,9 @@
 """Takes in what other servers push to us.
 
 What can be judged at once is judged and written before the sender hears that we have it. What refers to events that
-are not here is written down as it came (*staged*), acknowledged, and dealt with while the sender goes on; a crash in
-between loses nothing, since whoever finds staged events later goes on with them. One worker per room at a time.
+are not here, or is signed by a server whose keys can't be had just now, is written down as it came (*staged*),
+acknowledged, and dealt with while the sender goes on; a crash in between loses nothing, since whoever finds staged
+events later goes on with them. One worker per room at a time.
 
 What a server sends can't keep others' events from being dealt with: each has its own share of the places, they take
 turns, and one whose events all refer to what nobody has is not tried with each of them.
@@ -20,9 +21,9 @@ import structlog
 
 from weft.graph.order import parents_first
 from weft.graph.outcome import Outcome
-from weft.protocol.errors import InvalidEvent, NotNow
+from weft.protocol.errors import InvalidEvent, NotNow, PeerError
 from weft.protocol.event import Event
-from weft.rooms.incoming import Incoming, read
+from weft.rooms.incoming import Incoming, read, whole
 from weft.rooms.missing import FAILURES, MissingEvents
 from weft.rooms.receive import Receive, Taken
 from weft.rooms.room import Room
@@ -34,6 +35,10 @@ log = structlog.get_logger(__name__)
 
 #: How many events of a room that one server sent may wait at a time; the rest is fetched when something refers to it.
 _MOST_WAITING: Final = 250
+#: How many of a room may wait because their signatures can't be checked: nobody vouches for those, whoever sent them.
+_MOST_UNVERIFIED: Final = 200
+#: In whose share of the places they are.
+_NOBODY: Final = ""
 _AT_ONCE: Final = 1_000
 #: After so many events of one server that can't be dealt with, its others wait for the next round.
 _MOST_FAILURES: Final = 10
@@ -64,6 +69,7 @@ class Staging:
         self._now_ms = now_ms
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}
+        incoming.keep = self.keep
         #: Rooms whose worker has done what it can for now.
         self._resting: set[str] = set()
 
@@ -102,6 +108,16 @@ class Staging:
         if waiting:
             await self._stage(room, origin, waiting, results)
         return results
+
+    async def keep(self, room_id: str, events: Sequence[Event]) -> None:
+        """Keeps events, wherever they came from, until their signatures can be checked."""
+        room = await self._rooms.find(room_id)
+        if room is None or not room.joined_local:
+            return
+        space = _MOST_UNVERIFIED - await self._database.get(staged.count, room.number, _NOBODY)
+        if space > 0:
+            await self._database.write(staged.put, room.number, _NOBODY, events[:space], self._now_ms())
+        self._wake(room_id)
 
     async def resume(self) -> None:
         """Goes on with what was left behind, by an earlier run or by a process that has ended."""
@@ -173,7 +189,7 @@ class Staging:
                 failures[row.origin] += 1
                 continue
             else:
-                log.warning("an event is given up: nobody has what it builds on", event_id=row.event_id)
+                log.warning("an event is given up: nobody has what it builds on, or its keys", event_id=row.event_id)
             await self._database.write(staged.drop, room.number, [row.event_id])
         return is_any_done
 
@@ -182,8 +198,11 @@ class Staging:
         try:
             json = await self._database.get(staged.json_of, room.number, row.event_id)
             if json is not None and room.joined_local:
-                taken = await self._missing.take(room.id, read(json, room.version), row.origin)
+                event = await self._verified(read(json, room.version))
+                taken = await self._missing.take(room.id, event, row.origin or event.sender_domain)
                 log.debug("a staged event was taken in", event_id=row.event_id, refused=_refusal(taken))
+        except BadSignature as error:
+            log.warning("a staged event is not signed well", event_id=row.event_id, reason=str(error))
         except FAILURES as error:
             log.info("what an event builds on can't be had yet", event_id=row.event_id, reason=str(error))
             return False
@@ -196,6 +215,17 @@ class Staging:
             log.exception("taking in a staged event failed", event_id=row.event_id, room_id=room.id)
             return False
         return True
+
+    async def _verified(self, event: Event) -> Event:
+        """The event if its signatures hold. Raises `BadSignature`, or a `PeerError` where that can't be said yet."""
+        error = (await self._incoming.failed_signatures([event])).get(event.event_id)
+        if error is not None:
+            raise BadSignature(str(error)) if error.permanent else error
+        return whole(event)
+
+
+class BadSignature(PeerError):
+    """The event is not signed as it has to be: waiting does not make it better."""
 
 
 def _refusal(taken: Taken) -> str | None:

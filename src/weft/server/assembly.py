@@ -39,7 +39,7 @@ from weft.server.policing import enable_policy_server
 from weft.settings import Listener as ListenerSettings
 from weft.settings import Settings
 from weft.storage.cache import Budget
-from weft.storage.open import open_database
+from weft.storage.open import Connect, open_database
 
 #: What of the memory budget goes to the database's own page cache.
 _PAGE_CACHE_SHARE = 0.25
@@ -104,13 +104,15 @@ async def build(
     outside: Outside | None = None,
     transport: Transport | None = None,
     name: str | None = None,
+    connect: Connect | None = None,
 ) -> Server:
     """Opens the database and makes a server of these settings. Raises `DatabaseError`.
 
-    `transport` carries requests to other servers in another way than HTTPS.
+    `transport` carries requests to other servers in another way than HTTPS; `connect` opens another kind of database.
     """
     outside = outside or Outside(now_ms=lambda: time.time_ns() // 1_000_000, random_bytes=os.urandom)
-    database = await open_database(database_url(settings), TABLES, cache_bytes=int(settings.memory * _PAGE_CACHE_SHARE))
+    page_cache = int(settings.memory * _PAGE_CACHE_SHARE)
+    database = await open_database(database_url(settings), TABLES, cache_bytes=page_cache, connect=connect)
     identities = {
         server_name: Identity(server_name, keys.current[server_name], lambda: outside.token(18))
         for server_name in settings.server.names

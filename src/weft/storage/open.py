@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from weft.storage.database import Database, DatabaseError, Transaction
 from weft.storage.migrations import migrate, missing_migrations
 from weft.storage.sqlite import SqliteDatabase
 
+#: Makes a database of a URL and the bytes that its page cache may take, without a look at what is in it.
+Connect = Callable[[str, int], Database]
 
-async def open_database(url: str, packages: Iterable[str], *, cache_bytes: int = 32 << 20) -> Database:
+
+async def open_database(
+    url: str, packages: Iterable[str], *, cache_bytes: int = 32 << 20, connect: Connect | None = None
+) -> Database:
     """`postgresql://…`, or `sqlite:PATH` or a path. `packages` own the tables; `weft.storage` comes first by itself.
+
+    `connect` stands in for what the URL would be opened with.
 
     Raises `DatabaseError` for one that can't be reached, is damaged, or was made by a newer version.
     """
-    database = _connected(url, cache_bytes)
+    database = (connect or _connected)(url, cache_bytes)
     try:
         await migrate(database, ["weft.storage", *packages])
     except BaseException:

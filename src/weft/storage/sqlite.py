@@ -109,9 +109,10 @@ class SqliteDatabase(Database):
         self._busy = False
         self._drained: asyncio.Future[None] | None = None
         self._closed = False
+        #: Seconds by which a group's time on the event loop is measured.
+        self._clock: Callable[[], float] = time.monotonic
         self._commits: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._committer = threading.Thread(target=self._commit_loop, name="sqlite-commit", daemon=True)
-        self._committer.start()
+        self._committer: threading.Thread | None = None
 
     def _connect(self, cache_bytes: int) -> apsw.Connection:
         try:
@@ -204,10 +205,10 @@ class SqliteDatabase(Database):
         transaction.writer = self.writer
         group: list[Job] = []
         alone = len(self._jobs) == 1
-        until = time.monotonic() + _MAX_GROUP_SECONDS
+        until = self._clock() + _MAX_GROUP_SECONDS
         try:
             self._write_connection.execute("BEGIN IMMEDIATE")
-            while self._jobs and len(group) < _MAX_GROUP and time.monotonic() < until:
+            while self._jobs and len(group) < _MAX_GROUP and self._clock() <= until:
                 job = self._jobs.popleft()
                 if not job.future.cancelled():
                     group.append(job)
@@ -218,18 +219,30 @@ class SqliteDatabase(Database):
             self._ended(loop, group, error)
             return
 
+        self._commit(loop, group)
+
+    def _commit(self, loop: asyncio.AbstractEventLoop, group: list[Job]) -> None:
+        """Has the open transaction committed where that keeps nobody waiting, and `_ended` called after."""
+
         def commit() -> None:
-            failure: Exception | None = None
-            try:
-                if self._write_connection.in_transaction:
-                    self._write_connection.execute("COMMIT")
-            except apsw.Error as error:
-                failure = error
+            failure = self._commit_now()
             # The loop is gone only when the process is on its way out.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._ended, loop, group, failure)
 
+        if self._committer is None:
+            self._committer = threading.Thread(target=self._commit_loop, name="sqlite-commit", daemon=True)
+            self._committer.start()
         self._commits.put(commit)
+
+    def _commit_now(self) -> Exception | None:
+        """Commits; what went wrong, if anything."""
+        try:
+            if self._write_connection.in_transaction:
+                self._write_connection.execute("COMMIT")
+        except apsw.Error as error:
+            return error
+        return None
 
     def _run_job(self, job: Job, alone: bool) -> None:
         """Runs one write. A savepoint undoes it if it fails; the only one of its group takes the transaction along."""
@@ -278,8 +291,12 @@ class SqliteDatabase(Database):
         if self._closed:
             return
         self._closed = True
-        self._commits.put(None)
-        self._committer.join()
+        if self._committer is not None:
+            self._commits.put(None)
+            self._committer.join()
+        self._close()
+
+    def _close(self) -> None:
         self._readers.shutdown(wait=True)
         for connection in (*self._reader_connections, self._loop_connection, self._write_connection):
             connection.close()

@@ -1,0 +1,31 @@
+"""Several whole servers in one process, virtual time, one seed: do they end with one truth, whatever goes wrong?
+
+    from weft.testing.simulation.run import simulate
+    result = simulate(57)          # result.problems is empty, or says what did not hold
+
+A run makes two to four servers with a few people each (`world`), has the people act through the client API
+(`people`) while the network loses, delays, repeats and cuts, servers crash in the middle of their writes and come back,
+and days pass (`trouble`). Then everything is mended, everybody says a last word in every room, and `checks` looks.
+Nothing depends on the machine, the world's time or chance but the seed's: one seed is one run, byte for byte
+(`Result.digest`). The order of Python's sets is part of it: `make simulate` sets `PYTHONHASHSEED=0`.
+
+**What must hold at the end**, for every room:
+
+* *One state.* Two servers that each believe the other to be in the room have the same current state of it. A server
+  that was put out without the others' knowing (or the other way round) may see it otherwise: two moderators who ban
+  each other at the same time each have the other's ban soft-failed, and the protocol has no way back from that. But
+  whoever believes itself in the room must at least have been *told* of the event by which the others put it out.
+* *Nothing acknowledged is lost.* An event that a client was told to have sent is, on every server that was in the
+  room at that event and has not left it since, accepted, or soft-failed because the room had moved on there. It
+  may not be rejected, nor unknown, even where it was made on the far side of a partition that lasted for days.
+* *What is refused stays hidden.* Who reads back through the whole room, or asks for a refused event by its id, sees
+  accepted events alone; no rejected event is part of a current state. (A soft-failed one may be: resolution may find
+  that it stood after all.)
+* *The graph closes.* Few ends are left once everybody has heard of everybody.
+* *No fault of ours.* No exception in any log, none that nobody caught, and no answer of the 500s but for a peer that
+  can't be reached.
+
+State is compared after last words because before them it need not be equal: an event that one server soft-failed and
+another accepted becomes part of the first one's graph only when somebody builds on it. In rooms of version 1 the first
+point is not asked for: its resolution lets old state win over new (the reason for version 2).
+"""
