@@ -243,6 +243,9 @@ class MissingEvents:
             pdus = await self._fetch_events(unknown, origin, server)
         inspected = await self._incoming.inspect(room.id, room.version, pdus)
         await self._receive.add_outliers(room, inspected.events)
+        if inspected.later:
+            # By a state that lacks these, what their senders did since would be rejected, and that is for good.
+            raise NotNow(f"not all of the state before {event.event_id} can be verified yet", retry_after_ms=10_000)
 
     async def _fetch_events(self, event_ids: Iterable[str], origin: str, server: str) -> list[msgspec.Raw]:
         async def fetch(event_id: str) -> list[msgspec.Raw]:
