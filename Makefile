@@ -20,7 +20,7 @@ apart  := tests/clients tests/fuzz tests/interop
 SEEDS  ?= 1-20
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench docs test-slow test-twins test-clients test-interop test-fuzz test-simulation simulate
+.PHONY: help run test check fix bench docs test-slow test-twins test-twins-federation test-clients test-interop test-fuzz test-simulation simulate
 
 help: ## lists what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -59,9 +59,13 @@ test-simulation: $(VENV)/for-working ## hundreds of schedules of faults: servers
 simulate: $(VENV)/for-working ## runs schedules of faults, a line each (SEEDS=1-200; SEEDS=57 ARGS=--trace shows one)
 	@PYTHONHASHSEED=0 $(bin)/python -m weft.testing.simulation $(SEEDS) $(ARGS)
 
-test-twins: $(VENV)/for-working ## the tests of modules and of federation against two processes on one PostgreSQL database
+test-twins: $(VENV)/for-working ## the module tests against two processes on one PostgreSQL database
 	@scripts/have-postgres
-	WEFT_TWINS=1 $(pytest) tests/modules tests/federation/test_conversations.py
+	WEFT_TWINS=1 $(pytest) tests/modules
+
+test-twins-federation: $(VENV)/for-working ## conversations between servers, one of which is two processes on one database
+	@scripts/have-postgres
+	WEFT_TWINS=1 $(pytest) tests/federation/test_conversations.py
 
 test-clients: $(VENV)/for-working ## unmodified clients against a running server: matrix-nio, matrix-js-sdk, a browser
 	@scripts/have-clients
