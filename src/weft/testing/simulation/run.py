@@ -37,8 +37,6 @@ class Result:
     took: float
     digest: str
     problems: list[str] = field(default_factory=list)
-    #: Pictures of the rooms where something is wrong.
-    pictures: list[Path] = field(default_factory=list)
 
     def __str__(self) -> str:
         outcome = "ok" if not self.problems else f"FAILED ({len(self.problems)}): {self.problems[0][:300]}"
