@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from tests.modules.conftest import Start
 from tests.modules.test_receipts import pair
+from weft.storage.database import Transaction
 from weft.testing import Answer, Client, TestServer, Twins
 
 
@@ -169,12 +170,22 @@ async def test_switched_off(start_server: Start) -> None:
     assert presences(await quiet(alice)) == {}
 
 
+def _flushes(tx: Transaction) -> int:
+    count: int = tx.value("SELECT COUNT(*) FROM log WHERE kind = 'presence_flush'")
+    return count
+
+
 async def test_many_in_one_room_are_woken_together(server: TestServer) -> None:
     alice = await server.user("alice")
     room_id = await alice.create_room(preset="public_chat")
     crowd = [await server.user(f"user{n}") for n in range(55)]
     for who in crowd:
         await who.join(room_id)
+    # They have just been told of something, so that the next such time is far.
+    (await say(alice, "unavailable")).ok()
+    async with asyncio.timeout(20):
+        while not await server.server.engine.database.read(_flushes):
+            await asyncio.sleep(0.05)
     tokens = [(await quiet(who))["next_batch"] for who in crowd]
     waiting = [asyncio.create_task(quiet(who, token, timeout=30_000)) for who, token in zip(crowd, tokens, strict=True)]
     while not isinstance(server, Twins) and len(server.server.engine.log.waiting) < len(crowd):

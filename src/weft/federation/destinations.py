@@ -92,7 +92,10 @@ class Destinations:
             if entry.kind == KIND and entry.key is not None:
                 name, *numbers = entry.key.split(" ")
                 if numbers:
-                    self._failing[name] = Failing(name, *map(int, numbers))
+                    told, known = Failing(name, *map(int, numbers)), self._failing.get(name)
+                    # What this process wrote may be told after it has found out more.
+                    if known is None or told.retry_at_ms >= known.retry_at_ms:
+                        self._failing[name] = told
                 elif self._failing.pop(name, None) is not None:
                     self._returned(name)
 
