@@ -106,6 +106,18 @@ def decode(pdu: msgspec.Raw | bytes, version: RoomVersion) -> Any:
         raise InvalidEvent(error.message) from None
 
 
+class _RoomOf(msgspec.Struct):
+    room_id: str
+
+
+def room_id_of(pdu: msgspec.Raw) -> str | None:
+    """The room that a PDU says it is of, before anything is known of that; None where it says none."""
+    try:
+        return msgspec.json.decode(pdu, type=_RoomOf).room_id
+    except (ValueError, RecursionError):
+        return None
+
+
 def whole(event: Event) -> Event:
     """The event if it is as its sender made it, otherwise what is left when it is redacted."""
     return event if check_content_hash(event) else event.redacted()

@@ -11,24 +11,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from weft.protocol.client_event import dumps, stripped
-from weft.protocol.event import Event, StateKey
+from weft.protocol.event import Event
 from weft.rooms.engine import Engine
+from weft.rooms.previews import PREVIEW_KEYS
 from weft.rooms.room import Room
 from weft.storage.events import StoredEvent
 from weft.storage.positions import Entry
 
 _MEMBER: Final = "m.room.member"
-
-#: The create event comes first: it must be there.
-STRIPPED_KEYS: Final[tuple[StateKey, ...]] = (
-    ("m.room.create", ""),
-    ("m.room.join_rules", ""),
-    ("m.room.name", ""),
-    ("m.room.avatar", ""),
-    ("m.room.topic", ""),
-    ("m.room.canonical_alias", ""),
-    ("m.room.encryption", ""),
-)
 
 #: The rooms' ids of those events, and the events' bytes.
 _Kept = tuple[tuple[str, ...], list[bytes]]
@@ -49,7 +39,7 @@ class StrippedStates:
         if not room.joined_local and (view := await self._engine.remote.outside.view(room.number, user_id)) is not None:
             return [dumps(event) for event in view if event.get("state_key") != user_id or event["type"] != _MEMBER]
         state = room.current.state
-        ids = tuple(event_id for key in STRIPPED_KEYS if (event_id := state.get(key)) is not None)
+        ids = tuple(event_id for key in PREVIEW_KEYS if (event_id := state.get(key)) is not None)
         kept: _Kept | None = self._kept.get(room.id)
         if kept is not None and kept[0] == ids:
             return kept[1]

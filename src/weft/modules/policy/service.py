@@ -12,12 +12,8 @@ import msgspec
 from weft.protocol.errors import BadJson, InvalidEvent, NotFound
 from weft.rooms.access import RoomAccess
 from weft.rooms.engine import Engine
-from weft.rooms.incoming import read
+from weft.rooms.incoming import read, room_id_of
 from weft.rooms.policy import KEY_ID, TYPE
-
-
-class _RoomOf(msgspec.Struct):
-    room_id: str
 
 
 class Policy:
@@ -30,10 +26,9 @@ class Policy:
 
         Raises `NotFound` for a room that nobody here is in, and `Forbidden` for an event that is not wanted.
         """
-        try:
-            room_id = msgspec.json.decode(pdu, type=_RoomOf).room_id
-        except (ValueError, RecursionError):
-            raise BadJson("The event names no room.") from None
+        room_id = room_id_of(pdu)
+        if room_id is None:
+            raise BadJson("The event names no room.")
         room = await self._engine.rooms.find(room_id) if "\0" not in room_id else None
         if room is None or not room.joined_local:
             # Whether the room asks us is not looked at: those who ask may have heard of that before us.

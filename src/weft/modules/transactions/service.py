@@ -26,7 +26,7 @@ from weft.protocol.errors import InvalidEvent, MatrixError
 from weft.protocol.event import Event
 from weft.rooms.access import RoomAccess
 from weft.rooms.engine import Engine
-from weft.rooms.incoming import read
+from weft.rooms.incoming import read, room_id_of
 from weft.rooms.room import Room
 from weft.storage import transaction_ids
 from weft.storage.database import UniqueViolation, WriteTransaction
@@ -36,10 +36,6 @@ log = structlog.get_logger(__name__)
 
 _ENDPOINT: Final = "federation/send"
 _KEPT_MS: Final = 24 * 3600 * 1000
-
-
-class _RoomOf(msgspec.Struct):
-    room_id: str
 
 
 class Transactions:
@@ -83,9 +79,8 @@ class Transactions:
     async def _events(self, origin: str, pdus: Sequence[msgspec.Raw]) -> dict[str, str | None]:
         by_room: dict[str, list[msgspec.Raw]] = {}
         for pdu in pdus:
-            try:
-                room_id = msgspec.json.decode(pdu, type=_RoomOf).room_id
-            except (ValueError, RecursionError):
+            room_id = room_id_of(pdu)
+            if room_id is None:
                 # Without a room there is no room version, and so not even an event id to answer with.
                 log.info("an event came that is of no room", origin=origin)
                 continue
