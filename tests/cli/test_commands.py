@@ -18,49 +18,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
+from tests.cli.commands import free_port, refused, run
 from weft import __version__
 from weft.cli import serve, users
-from weft.cli.commands import weft
 from weft.protocol.errors import UserInUse
 from weft.server import signing_keys
 from weft.server.assembly import TABLES
 from weft.server.config import Settings, SettingsError, load
 from weft.settings import Listener
 from weft.storage.open import open_database
-
-
-def run(*arguments: object, typed: str | None = None, **environ: str) -> Result:
-    return CliRunner(env={"WEFT_DATA": None, "WEFT_CONFIG": None, **environ}).invoke(
-        weft, [str(argument) for argument in arguments], input=typed
-    )
-
-
-def refused(*arguments: object, typed: str | None = None) -> str:
-    """The one line of a command that must be refused."""
-    result = run(*arguments, typed=typed)
-    assert result.exit_code == 1
-    line = result.stderr.strip()
-    assert line.startswith("weft: ")
-    assert "\n" not in line
-    return line.removeprefix("weft: ")
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A data folder as `weft init` leaves it, its listener on a port that was free a moment ago."""
-    folder = tmp_path / "data"
-    assert run("init", "--data", folder).exit_code == 0
-    file = folder / "weft.toml"
-    file.write_text(file.read_text().replace("# port = 8008", f"port = {free_port()}"))
-    return folder
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class FakeServer:

@@ -94,6 +94,11 @@ class HttpsKit(Kit):
     def make(self, kind: type[TestServer], folder: Path, settings: dict[str, Any], seed: int) -> TestServer:
         return kind(folder, settings=settings, clock=self.clock, seed=seed, watch=validated, transport=self.transport)
 
+    @property
+    def certificate(self) -> Path:
+        """What every server here shows."""
+        return self._tls.certificate
+
     def transport(self) -> HttpsTransport:
         client = HttpClient(
             guard=AddressGuard(allow=["127.0.0.0/8"]), extra_cas=[self._tls.certificate], resolver=Loopback()

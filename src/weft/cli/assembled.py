@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, cast
 
+from weft.protocol.api.client.room_inspection import CompareRoomResponse
 from weft.server.config import Settings
 
 
@@ -23,6 +24,26 @@ class Accounts(Protocol):
         """Sets a password and ends the account's sessions. Raises `MatrixError`."""
 
 
+class Graph(Protocol):
+    async def draw(self, room_id: str, limit: int) -> str:
+        """A room's event graph as an SVG document. Raises `NotFound`."""
+
+
+class Comparison(Protocol):
+    async def compare(self, room_id: str, servers: Sequence[str]) -> CompareRoomResponse:
+        """What other servers' copies of a room are like beside ours. Raises `NotFound`."""
+
+
+class Inspection(Protocol):
+    """Rooms, as an operator looks into them, while no listener is open."""
+
+    @property
+    def graph(self) -> Graph: ...
+
+    @property
+    def comparison(self) -> Comparison: ...
+
+
 class Assembly(Protocol):
     """`weft.server.assembly`."""
 
@@ -31,6 +52,9 @@ class Assembly(Protocol):
 
     def accounts(self, settings: Settings) -> AbstractAsyncContextManager[Accounts]:
         """The accounts of a server that is put together for as long as the context lasts."""
+
+    def inspection(self, settings: Settings) -> AbstractAsyncContextManager[Inspection]:
+        """The rooms of a server that is put together for as long as the context lasts."""
 
 
 def assembly() -> Assembly:

@@ -10,6 +10,7 @@ from weft.cli.doctor import doctor
 from weft.cli.init import init
 from weft.cli.keys import keys
 from weft.cli.options import Commands
+from weft.cli.rooms import graph, rooms
 from weft.cli.serve import serve
 from weft.cli.users import user
 
@@ -29,5 +30,5 @@ def version() -> None:
     click.echo(f"weft {__version__}")
 
 
-for command in (init, serve, user, keys, doctor, config):
+for command in (init, serve, user, keys, graph, rooms, doctor, config):
     weft.add_command(command)

@@ -1,12 +1,13 @@
 """`weft doctor`: looks for what keeps a server from working well, and says what to do about it.
 
-It changes nothing. Each check gives findings; one that is `BAD` makes the command end with code 1.
+It changes nothing here or elsewhere. Each check gives findings; one that is `BAD` makes the command end with code 1.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import importlib
 import os
 import resource
 import shutil
@@ -14,12 +15,11 @@ import ssl
 import stat
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import Enum
 
 import click
 
 from weft.cli import ports, running
+from weft.cli.findings import Finding, Verdict
 from weft.cli.options import Source, settings_options
 from weft.protocol.errors import WeftError
 from weft.server import signing_keys
@@ -27,18 +27,6 @@ from weft.server.config import Settings, SettingsError, database_url
 from weft.server.config.read import unknown_variables
 from weft.server.modules import TABLES
 from weft.storage.open import examine_database
-
-
-class Verdict(Enum):
-    GOOD = "ok"
-    ODD = "warn"
-    BAD = "FAIL"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    verdict: Verdict
-    text: str
 
 
 @click.command()
@@ -159,6 +147,15 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding(Verdict.GOOD, f"Database: it can be read and is sound{news}.")
 
 
+def _federation(settings: Settings) -> Iterator[Finding]:
+    """What other servers find under each domain."""
+    if not settings.federation.enabled:
+        yield Finding(Verdict.GOOD, "Federation: it is turned off.")
+        return
+    # Loaded when it is needed: it brings HTTP with it.
+    yield from importlib.import_module("weft.cli.federation_check").examine(settings)
+
+
 def _clock(settings: Settings) -> Iterator[Finding]:
     """Events carry this clock's time, and other servers refuse signatures by keys that seem expired."""
     if time.time() < _BUILT:
@@ -204,6 +201,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _exposure,
     _listeners,
     _database,
+    _federation,
     _clock,
     _open_files,
 )

@@ -11,10 +11,13 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import time
+from collections.abc import Mapping
 
 import orjson
 
 from weft.cli.options import Refused
+from weft.http import operator
 from weft.protocol.api.client.admin import SHARED_SECRET_REGISTER
 from weft.server.config import Settings, read_secret
 from weft.settings import Listener
@@ -30,10 +33,7 @@ def find(settings: Settings) -> Listener | None:
 
 def create_user(settings: Settings, listener: Listener, localpart: str, password: str, *, admin: bool) -> str:
     """Makes an account on the first of the server's domains; returns its id."""
-    file = settings.registration.shared_secret_file
-    if file is None:
-        raise Refused("registration.shared_secret_file is not set: without it the running server makes no accounts")
-    secret = read_secret(file)
+    secret = _secret(settings)
     nonce = str(_call(listener, "GET", None)["nonce"])
     request = {
         "nonce": nonce,
@@ -60,20 +60,42 @@ def _answers(listener: Listener) -> bool:
     return True
 
 
+def ask(settings: Settings, listener: Listener, path: str) -> bytes:
+    """What the running server tells its operator: the answer to a GET of a path with its query."""
+    now_ms = time.time_ns() // 1_000_000
+    proof = operator.proof(_secret(settings), method="GET", path=path, now_ms=now_ms)
+    return _request(listener, "GET", path, None, {operator.HEADER: proof})
+
+
+def _secret(settings: Settings) -> str:
+    file = settings.registration.shared_secret_file
+    if file is None:
+        raise Refused("registration.shared_secret_file is not set: without it the running server can't know its owner")
+    return read_secret(file)
+
+
 def _call(listener: Listener, method: str, body: object) -> dict[str, object]:
+    content = None if body is None else orjson.dumps(body)
+    headers = {"Content-Type": "application/json"}
+    answer = orjson.loads(_request(listener, method, SHARED_SECRET_REGISTER.path, content, headers))
+    if not isinstance(answer, dict):
+        raise Refused(f"what listens on {listener.address} port {listener.port} is not Weft")
+    return answer
+
+
+def _request(listener: Listener, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
     connection = _connection(listener)
     try:
-        headers = {"Content-Type": "application/json"}
-        content = None if body is None else orjson.dumps(body)
-        connection.request(method, SHARED_SECRET_REGISTER.path, content, headers)
+        connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
-        answer = orjson.loads(response.read())
+        answer = response.read()
+        refusal = None if response.status == http.client.OK else orjson.loads(answer)
     except (OSError, http.client.HTTPException, orjson.JSONDecodeError) as error:
         raise Refused(f"what listens on {listener.address} port {listener.port} is not Weft: {error}") from error
     finally:
         connection.close()
-    if not isinstance(answer, dict) or response.status != http.client.OK:
-        said = answer.get("error") if isinstance(answer, dict) else None
+    if refusal is not None:
+        said = refusal.get("error") if isinstance(refusal, dict) else None
         raise Refused(f"the running server refused: {said or f'status {response.status}'}")
     return answer
 

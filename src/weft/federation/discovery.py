@@ -75,13 +75,13 @@ class Discovery:
 
     async def resolve(self, server_name: str) -> list[Target]:
         """Where to find a server, the best place first. Raises `PeerError` for what is no server name."""
-        target = _explicit(server_name)
+        target = explicit_target(server_name)
         if target is not None:
             return [target]
         delegated = await self._delegation.server(server_name)
         if delegated is None:
             return await self._by_srv(server_name)
-        target = _explicit(delegated)
+        target = explicit_target(delegated)
         return [target] if target is not None else await self._by_srv(delegated)
 
     async def _by_srv(self, host: str) -> list[Target]:
@@ -93,7 +93,7 @@ class Discovery:
         return [Target(host, DEFAULT_PORT, host, host)]
 
 
-def _explicit(server_name: str) -> Target | None:
+def explicit_target(server_name: str) -> Target | None:
     """Where a name that is an address or has a port leads; None for any other."""
     try:
         host, port = parse_server_name(server_name)

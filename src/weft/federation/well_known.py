@@ -91,32 +91,14 @@ class WellKnown:
 
     async def _ask(self, host: str, before: Found | None) -> Found:
         try:
-            reply = await self._fetch(
-                "GET",
-                f"https://{host}/.well-known/matrix/server",
-                timeout=TIMEOUT,
-                max_bytes=MAX_BYTES,
-                max_redirects=MAX_REDIRECTS,
-            )
-            found = self._read(host, reply)
+            reply = await fetch_document(self._fetch, host)
+            now_ms = self._now_ms()
+            found = Found(read_document(host, reply), now_ms + lifetime_ms(reply.headers, now_ms), now_ms + LONGEST_MS)
         except WeftError as error:
             log.debug("a domain says nothing of a server that stands in for it", domain=host, error=str(error))
             found = self._none(before)
         self._cache.put(host, found)
         return found
-
-    def _read(self, host: str, reply: Reply) -> Found:
-        """Raises `PeerError` for what is no good answer."""
-        if reply.status != 200:
-            raise PeerError(f"{host} answered {reply.status}")
-        try:
-            server = msgspec.json.decode(reply.body, type=_Document).server
-        except (ValueError, RecursionError) as error:
-            raise PeerError(f"{host} answered what can't be understood: {error}") from None
-        if not is_valid_server_name(server):
-            raise PeerError(f"{host} named what is no server name")
-        now_ms = self._now_ms()
-        return Found(server, now_ms + lifetime_ms(reply.headers, now_ms), now_ms + LONGEST_MS)
 
     def _none(self, before: Found | None) -> Found:
         now_ms = self._now_ms()
@@ -125,6 +107,30 @@ class WellKnown:
         if before is not None and before.serves_until_ms > now_ms:
             return before._replace(until_ms=min(until, before.serves_until_ms), failures=failures)
         return Found(None, until, failures=failures)
+
+
+async def fetch_document(fetch: Fetch, host: str) -> Reply:
+    """What a domain answers, whatever that is. Raises `Unreachable` and `PeerError`."""
+    return await fetch(
+        "GET",
+        f"https://{host}/.well-known/matrix/server",
+        timeout=TIMEOUT,
+        max_bytes=MAX_BYTES,
+        max_redirects=MAX_REDIRECTS,
+    )
+
+
+def read_document(host: str, reply: Reply) -> str:
+    """The server that a document names. Raises `PeerError` for what is no good answer."""
+    if reply.status != 200:
+        raise PeerError(f"{host} answered {reply.status}")
+    try:
+        server = msgspec.json.decode(reply.body, type=_Document).server
+    except (ValueError, RecursionError) as error:
+        raise PeerError(f"{host} answered what can't be understood: {error}") from None
+    if not is_valid_server_name(server):
+        raise PeerError(f"{host} named what is no server name")
+    return server
 
 
 def lifetime_ms(headers: Mapping[str, Any], now_ms: int) -> int:

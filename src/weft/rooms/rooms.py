@@ -7,7 +7,7 @@ entry of its own in the log (`resolution`), so that everybody who follows the ro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -303,6 +303,18 @@ class Rooms:
         if known is not None:
             return known
         return await self._database.read(snapshots.load, snapshot)
+
+    async def state_before(self, room: Room, stored: StoredEvent) -> Mapping[StateKey, str]:
+        """The ids of the state that an event of the room's graph was sent on top of."""
+        if stored.snapshot is None:
+            raise AssertionError("what is in the graph has a state")
+        after = (await self.snapshot(room, stored.snapshot)).state
+        if stored.event.state_key is None:
+            return after
+        before = {key: event_id for key, event_id in after.items() if key != stored.event.key}
+        if stored.replaces is not None:
+            before[stored.event.key] = stored.replaces
+        return before
 
     # -- following the log
 

@@ -27,6 +27,7 @@ from weft.http.metrics import Metrics
 from weft.http.serve import HttpServer, Listener, Tls
 from weft.modules.accounts import AccountsService
 from weft.modules.module import Module, Task
+from weft.modules.room_inspection import Comparison, RoomGraph
 from weft.protocol.api.endpoint import Api
 from weft.rooms.engine import Engine, Outside
 from weft.server import signing_keys
@@ -252,3 +253,18 @@ async def accounts(settings: Settings) -> AsyncIterator[AccountsService]:
     """The accounts of the server of these settings, while no listener is open."""
     async with running(settings) as server:
         yield server.accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What an operator looks at in rooms."""
+
+    graph: RoomGraph
+    comparison: Comparison
+
+
+@asynccontextmanager
+async def inspection(settings: Settings) -> AsyncIterator[Inspection]:
+    """The rooms of the server of these settings, while no listener is open."""
+    async with running(settings) as server:
+        yield Inspection(RoomGraph(server.engine), Comparison(server.engine))

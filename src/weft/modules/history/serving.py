@@ -116,7 +116,7 @@ class Serving:
     async def state(self, origin: str, room_id: str, event_id: str) -> bytes:
         """The state before an event with all that authorises it, as JSON: `{"auth_chain": […], "pdus": […]}`."""
         room, stored = await self._placed(origin, room_id, event_id)
-        ids = await self._state_before(room, stored)
+        ids = list((await self._engine.rooms.state_before(room, stored)).values())
         async with self._states:
             return await self._engine.database.read(_state_json, ids, _create_id(room))
 
@@ -127,7 +127,7 @@ class Serving:
         key = (stored.snapshot or 0, event_id if stored.event.state_key is not None else None)
         known = self._state_ids.get(key)
         if known is None:
-            ids = await self._state_before(room, stored)
+            ids = list((await self._engine.rooms.state_before(room, stored)).values())
             async with self._states:
                 known = await self._engine.database.read(_state_ids_json, ids, _create_id(room))
             self._state_ids.put(key, known)
@@ -146,16 +146,6 @@ class Serving:
         """A server that just looks in learns nothing of times when it could not have."""
         if not is_in(room, origin) and not await self._sight.visible(room, origin, [stored]):
             raise _no_event()
-
-    async def _state_before(self, room: Room, stored: StoredEvent) -> list[str]:
-        if stored.snapshot is None:
-            raise AssertionError("what is in the graph has a state")
-        after = await self._engine.rooms.snapshot(room, stored.snapshot)
-        event = stored.event
-        if event.state_key is None:
-            return list(after.state.values())
-        others = [event_id for key, event_id in after.state.items() if key != event.key]
-        return [*others, stored.replaces] if stored.replaces is not None else others
 
 
 def pdus_json(pdus: Iterable[bytes]) -> bytes:
