@@ -67,6 +67,8 @@ NOT_IN_OPENAPI = {
     "federation.sendJoinV1": "Server-Server API before v1.19, which dropped it",
     "federation.sendLeaveV1": "Server-Server API before v1.19, which dropped it",
     "getReports": "Weft's own",
+    "drawRoom": "Weft's own",
+    "compareRoom": "Weft's own",
     "getRegistrationNonce": "Synapse's administration API",
     "sharedSecretRegister": "Synapse's administration API",
 }
