@@ -114,6 +114,6 @@ async def test_others_hear_of_each_change(server: TestServer) -> None:
     (await alice.put(f"{V3}/devices/PHONE", {"display_name": "New"})).ok()
     (await alice.post(f"{V3}/logout")).ok()
     rows = await server.server.engine.database.read(
-        lambda tx: tx.all("SELECT user_id, key FROM log WHERE kind = 'device' ORDER BY position")
+        lambda tx: tx.all("SELECT user_id, key FROM log WHERE kind = 'device' ORDER BY key")
     )
-    assert rows == [("@alice:weft.test", "PHONE")] * 3
+    assert rows == [("@alice:weft.test", f"{number} PHONE") for number in (1, 2, 3)]

@@ -36,7 +36,6 @@ ELSEWHERE = {
     "content_repository.yaml": "media",
     "cross_signing.yaml": "encryption keys",
     "key_backup.yaml": "encryption keys",
-    "keys.yaml": "encryption keys",
     "oauth_server_metadata.yaml": "OAuth",
     "policy_server.yaml": "policy servers",
     "pusher.yaml": "push gateways",
@@ -49,6 +48,7 @@ ELSEWHERE = {
 
 #: Single operations that are not declared under their own name.
 NOT_DECLARED = {
+    "getKeysChanges": "device lists",
     "peekEvents": "the same route as getEvents, told apart by its room_id",
     "federation.getWellKnown": "getWellknownServer, beside the client's documents",
     "federation.queryInfo": "each kind of query is an operation of its own",

@@ -19,6 +19,7 @@ from weft.modules import (
     events,
     filters,
     history,
+    keys,
     legacy,
     membership,
     mutual_rooms,
@@ -64,6 +65,7 @@ TABLES = (
     "weft.modules.directory",
     "weft.modules.filters",
     "weft.modules.history",
+    "weft.modules.keys",
     "weft.modules.openid",
     "weft.modules.presence",
     "weft.modules.profile",
@@ -129,6 +131,9 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     unread_ = unread.Unread(engine, push_rules=push_rules_, receipts=receipts_, account_data=account_data_, sight=sight)
     notifications = unread.Notifications(engine, unread_, user_rooms=user_rooms, forms=forms, sight=sight)
 
+    # What one encrypts with.
+    one_time_keys = keys.OneTimeKeys(engine)
+
     _join_accounts(accounts_, profiles, user_directory_, account_data_, push_rules_, unread_)
     on_replaced = _carrying_over(account_data_, push_rules_)
 
@@ -193,6 +198,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         discovery.module(settings),
         filters.module(filters_),
         history.module(engine, history_, history.Serving(engine, access, server_sight)),
+        keys.module(engine, devices_, one_time_keys),
         membership.module(memberships, members, stripped_states, admitting),
         mutual_rooms.module(user_rooms),
         openid.module(openid.OpenIdService(engine, accounts_)),
@@ -235,6 +241,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
             unread=unread_.counts,
             have_unread=unread_.have,
             seen=presence_.seen,
+            about_device=one_time_keys.told,
         ),
     )
     # What wakes those who wait comes last, when everything in memory is up to date.

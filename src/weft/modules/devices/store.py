@@ -1,10 +1,11 @@
-"""The rows of devices. Whatever others may have to hear about a device appends a log entry of kind `device`."""
+"""The rows of devices. Whatever others may have to hear about a device is told in `device_lists`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from weft.modules.devices import device_lists
 from weft.storage.database import Transaction, WriteTransaction
 
 
@@ -59,7 +60,7 @@ def ensure(tx: WriteTransaction, user_id: str, device_id: str, *, display_name: 
         now_ms=now_ms,
     )
     if made:
-        tx.append("device", user_id=user_id, key=device_id)
+        device_lists.changed(tx, user_id, device_id)
     return bool(made)
 
 
@@ -72,7 +73,7 @@ def rename(tx: WriteTransaction, user_id: str, device_id: str, display_name: str
         device_id=device_id,
     )
     if changed:
-        tx.append("device", user_id=user_id, key=device_id)
+        device_lists.changed(tx, user_id, device_id)
     return bool(changed)
 
 
@@ -87,7 +88,7 @@ def delete(tx: WriteTransaction, user_id: str, device_ids: Iterable[str]) -> lis
         )
     ]
     for device_id in gone:
-        tx.append("device", user_id=user_id, key=device_id)
+        device_lists.changed(tx, user_id, device_id)
     return gone
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import orjson
 
@@ -13,6 +14,8 @@ from weft.modules.events.user_rooms import Seat
 from weft.modules.module import RoomSection
 from weft.protocol.filters import EventFilter, Filter
 from weft.storage.positions import Entry, Vector
+
+_NO_DEVICE_LISTS: Final = b'{"changed":[],"left":[]}'
 
 
 @dataclass(slots=True)
@@ -41,6 +44,8 @@ class Answer:
         self.account_data: list[bytes] = []
         self.presence: list[bytes] = []
         self.extra: dict[str, bytes] = {}
+        #: What is told in any case, and is no news by itself.
+        self.about_device: Mapping[str, bytes] = {}
         #: The sections of rooms, as JSON members, by the room's id.
         self.join: dict[str, JoinedSection] = {}
         self.invite: dict[str, bytes] = {}
@@ -118,14 +123,20 @@ class Answer:
             members.append(member("account_data", event_list(self.account_data)))
         if self.presence:
             members.append(member("presence", event_list(self.presence)))
-        members.extend(member(name, value) for name, value in {**self._about_devices(), **self.extra}.items())
+        members.extend(member(name, value) for name, value in self._top_level().items())
         return b"{%s}" % b",".join(members)
 
-    def _about_devices(self) -> dict[str, bytes]:
-        """What clients that encrypt look for in a first answer, there or not; parts put what there is into `extra`."""
-        if self.since is not None:
-            return {}
-        return {"device_lists": b'{"changed":[],"left":[]}', "to_device": event_list([])}
+    def _top_level(self) -> dict[str, bytes]:
+        """What parts have put into `extra`, and what clients that encrypt look for, there or not."""
+        empty = {} if self.since is not None else {"device_lists": _NO_DEVICE_LISTS, "to_device": event_list([])}
+        return {**empty, **self.about_device, **self.extra}
+
+
+def nothing_new(upto: Vector, about_device: Mapping[str, bytes]) -> bytes:
+    """The answer where there is nothing to tell but the new token."""
+    members = [b'"next_batch":"%s"' % spell_cut(upto).encode()]
+    members.extend(member(name, value) for name, value in about_device.items())
+    return b"{%s}" % b",".join(members)
 
 
 @dataclass(slots=True)

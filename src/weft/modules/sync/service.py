@@ -8,16 +8,16 @@ many rooms there are.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from weft.http.call import Requester
 from weft.modules.events import EventForms, Sight, Viewer
-from weft.modules.events.places import parse_cut, spell_cut
+from weft.modules.events.places import parse_cut
 from weft.modules.events.user_rooms import Seat, UserRooms
 from weft.modules.module import SyncPart
-from weft.modules.sync.answer import Answer, Window, event_list, json_object
+from weft.modules.sync.answer import Answer, Window, event_list, json_object, nothing_new
 from weft.modules.sync.echoes import Echoes
 from weft.modules.sync.joined_room import JoinedRooms
 from weft.modules.sync.left_room import LeftRooms
@@ -54,6 +54,8 @@ class Surroundings:
     have_unread: Callable[[str, Sequence[Room]], Awaitable[None]]
     #: Called with the presence that the client reports, and for how many milliseconds it may wait.
     seen: Callable[[Requester, str, int], Awaitable[None]]
+    #: What every answer tells a device of itself, news or not, as members of the answer.
+    about_device: Callable[[Requester], Awaitable[Mapping[str, bytes]]]
 
 
 class SyncService:
@@ -101,7 +103,7 @@ class SyncService:
                 return answer
             remaining = deadline - loop.time()
             if remaining <= 0 or self._engine.log.closed:
-                return b'{"next_batch":"%s"}' % spell_cut(upto).encode()
+                return nothing_new(upto, await self._around.about_device(requester))
             if self._engine.log.head == upto:
                 await self._engine.log.wait(requester.user_id, remaining)
 
@@ -124,6 +126,7 @@ class SyncService:
         await self._rooms(answer, args, seats, entries, whole)
         await self._contribute(answer, entries)
         await self._count_unread(answer)
+        answer.about_device = await self._around.about_device(requester)
         return None if answer.is_empty and not whole else answer.json()
 
     # -- what concerns whom

@@ -1,0 +1,22 @@
+"""Keys for end-to-end encryption: those of devices, and those that are used once.
+
+https://spec.matrix.org/v1.19/client-server-api/#end-to-end-encryption
+"""
+
+from weft.modules.devices import DevicesService
+from weft.modules.keys.asking import Asking
+from weft.modules.keys.client_api import ClientApi
+from weft.modules.keys.device_keys import DeviceKeys
+from weft.modules.keys.one_time_keys import OneTimeKeys
+from weft.modules.keys.own_users import OwnUsers
+from weft.modules.module import Module
+from weft.rooms.engine import Engine
+
+__all__ = ["OneTimeKeys", "module"]
+
+
+def module(engine: Engine, devices: DevicesService, one_time_keys: OneTimeKeys) -> Module:
+    device_keys = DeviceKeys(engine)
+    devices.on_deleted.append(device_keys.removed)
+    asking = Asking(engine, OwnUsers(engine), one_time_keys)
+    return Module(name="keys", routes=ClientApi(device_keys, asking).routes(), appliers=(one_time_keys.apply,))

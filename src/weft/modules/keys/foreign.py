@@ -1,0 +1,66 @@
+"""What other servers tell of their users' keys: only what was asked for, in its format, is taken from it.
+
+https://spec.matrix.org/v1.19/server-server-api/#end-to-end-encryption
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import orjson
+
+from weft.modules.keys import formats
+from weft.modules.keys.one_time_keys import Given
+from weft.modules.keys.own_users import Json, Known
+from weft.protocol.api.federation.encryption_keys import QueryUserEncryptionKeysResponse
+from weft.protocol.errors import MatrixError
+
+#: Devices of one user that are looked at.
+MOST_DEVICES: Final = 1_000
+_LONGEST_NAME: Final = 256
+
+
+def known(answer: QueryUserEncryptionKeysResponse, asked: Mapping[str, Collection[str]]) -> Known:
+    """What of an answer may be believed. Those who have no place in it have none in what is returned."""
+    found = Known()
+    for user_id, of_user in answer.device_keys.items():
+        wanted = asked.get(user_id)
+        if wanted is None:
+            continue
+        places = found.device_keys.setdefault(user_id, {})
+        for device_id, keys in list(of_user.items())[:MOST_DEVICES]:
+            if not wanted or device_id in wanted:
+                read = device(keys, user_id, device_id)
+                if read is not None:
+                    places[device_id] = read
+    return found
+
+
+def device(keys: Mapping[str, Any], user_id: str, device_id: str) -> Json | None:
+    """A device's keys, with its display name in `unsigned`; None where they are not in their format."""
+    try:
+        read: Json = orjson.loads(formats.device_keys(keys, user_id, device_id))
+    except MatrixError:
+        return None
+    unsigned = keys.get("unsigned")
+    name = unsigned.get("device_display_name") if isinstance(unsigned, dict) else None
+    if isinstance(name, str) and name:
+        read["unsigned"] = {"device_display_name": name[:_LONGEST_NAME]}
+    return read
+
+
+def given(answer: Mapping[str, Mapping[str, Mapping[str, Any]]], asked: Mapping[str, Mapping[str, str]]) -> Given:
+    """The claimed keys of an answer: those of the devices and algorithms that were asked for."""
+    found: Given = {}
+    for user_id, of_user in asked.items():
+        for device_id, algorithm in of_user.items():
+            for full_id, key in answer.get(user_id, {}).get(device_id, {}).items():
+                try:
+                    named = formats.named_keys({full_id: key}, "one_time_keys")
+                except MatrixError:
+                    continue
+                if named[0].algorithm == algorithm:
+                    found.setdefault(user_id, {})[device_id] = {full_id: key}
+                    break
+    return found
