@@ -48,7 +48,6 @@ ELSEWHERE = {
 
 #: Single operations that are not declared under their own name.
 NOT_DECLARED = {
-    "getKeysChanges": "device lists",
     "peekEvents": "the same route as getEvents, told apart by its room_id",
     "federation.getWellKnown": "getWellknownServer, beside the client's documents",
     "federation.queryInfo": "each kind of query is an operation of its own",

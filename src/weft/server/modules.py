@@ -93,20 +93,12 @@ class Modules:
 def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: Federation) -> Modules:
     """Makes every module of the server."""
     # Who one is.
-    devices_ = devices.DevicesService(engine.database, engine.outside.now_ms)
-    ui_auth_ = ui_auth.UiAuthService(engine)
-    accounts_ = accounts.AccountsService(
-        engine,
-        settings,
-        devices=devices_,
-        ui_auth=ui_auth_,
-        # The server's own voice is nobody's account.
-        is_reserved=lambda user_id: localpart_of(user_id) == settings.server_notices.localpart,
-    )
+    devices_, ui_auth_, accounts_ = _accounts(engine, settings)
     registration = accounts.Registration(engine, settings.registration, accounts_, ui_auth_)
 
     # Events on their way to clients.
     user_rooms = events.UserRooms(engine)
+    sharing = events.Sharing(user_rooms)
     aggregations = events.Aggregations(engine)
     sight = events.Sight(engine)
     forms = events.EventForms(engine, aggregations, erased=accounts_.erased)
@@ -125,7 +117,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     filters_ = filters.Filters(engine)
     push_rules_ = push_rules.PushRules(engine)
     account_data_.provide("m.push_rules", push_rules_.json)
-    presence_ = presence.Presence(engine, presence.Sharing(user_rooms), enabled=settings.presence.enabled)
+    presence_ = presence.Presence(engine, sharing, enabled=settings.presence.enabled)
     receipts_ = receipts.Receipts(engine)
     typing_ = typing.Typing(engine)
     unread_ = unread.Unread(engine, push_rules=push_rules_, receipts=receipts_, account_data=account_data_, sight=sight)
@@ -185,7 +177,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     )
 
     parts = [
-        events.module(user_rooms, aggregations),
+        events.module(user_rooms, sharing, aggregations),
         account_data.module(engine, account_data_),
         accounts.module(accounts_, registration, ui_auth_, settings),
         admin.module(
@@ -198,7 +190,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         discovery.module(settings),
         filters.module(filters_),
         history.module(engine, history_, history.Serving(engine, access, server_sight)),
-        keys.module(engine, devices_, one_time_keys),
+        keys.module(engine, devices_, one_time_keys, user_rooms, sharing),
         membership.module(memberships, members, stripped_states, admitting),
         mutual_rooms.module(user_rooms),
         openid.module(openid.OpenIdService(engine, accounts_)),
@@ -277,6 +269,22 @@ def _limit_of(limiter: Limiter) -> Callable[[str, str], None]:
             raise LimitExceeded(wait_ms)
 
     return limit
+
+
+def _accounts(
+    engine: Engine, settings: Settings
+) -> tuple[devices.DevicesService, ui_auth.UiAuthService, accounts.AccountsService]:
+    devices_ = devices.DevicesService(engine.database, engine.outside.now_ms)
+    ui_auth_ = ui_auth.UiAuthService(engine)
+    accounts_ = accounts.AccountsService(
+        engine,
+        settings,
+        devices=devices_,
+        ui_auth=ui_auth_,
+        # The server's own voice is nobody's account.
+        is_reserved=lambda user_id: localpart_of(user_id) == settings.server_notices.localpart,
+    )
+    return devices_, ui_auth_, accounts_
 
 
 def _join_accounts(

@@ -1,22 +1,33 @@
-"""Keys for end-to-end encryption: those of devices, and those that are used once.
+"""Keys for end-to-end encryption: those of devices, those that are used once, and who has to hear of changes.
 
 https://spec.matrix.org/v1.19/client-server-api/#end-to-end-encryption
 """
 
 from weft.modules.devices import DevicesService
+from weft.modules.events import Sharing, UserRooms
 from weft.modules.keys.asking import Asking
 from weft.modules.keys.client_api import ClientApi
 from weft.modules.keys.device_keys import DeviceKeys
+from weft.modules.keys.device_lists import DeviceLists
 from weft.modules.keys.one_time_keys import OneTimeKeys
 from weft.modules.keys.own_users import OwnUsers
+from weft.modules.keys.sync import KeysSync
 from weft.modules.module import Module
 from weft.rooms.engine import Engine
 
 __all__ = ["OneTimeKeys", "module"]
 
 
-def module(engine: Engine, devices: DevicesService, one_time_keys: OneTimeKeys) -> Module:
+def module(
+    engine: Engine, devices: DevicesService, one_time_keys: OneTimeKeys, user_rooms: UserRooms, sharing: Sharing
+) -> Module:
     device_keys = DeviceKeys(engine)
     devices.on_deleted.append(device_keys.removed)
     asking = Asking(engine, OwnUsers(engine), one_time_keys)
-    return Module(name="keys", routes=ClientApi(device_keys, asking).routes(), appliers=(one_time_keys.apply,))
+    device_lists = DeviceLists(engine, user_rooms, sharing)
+    return Module(
+        name="keys",
+        routes=ClientApi(engine, device_keys, asking, device_lists).routes(),
+        sync=KeysSync(engine, sharing, device_lists),
+        appliers=(one_time_keys.apply,),
+    )

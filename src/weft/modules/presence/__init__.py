@@ -4,11 +4,10 @@ from weft.modules.module import Module, Task
 from weft.modules.presence.client_api import ClientApi
 from weft.modules.presence.federation import EDU, PresenceFederation
 from weft.modules.presence.service import Presence
-from weft.modules.presence.sharing import Sharing
 from weft.modules.presence.sync import PresenceSync
 from weft.rooms.engine import Engine
 
-__all__ = ["Presence", "Sharing", "module"]
+__all__ = ["Presence", "module"]
 
 
 def module(engine: Engine, presence: Presence) -> Module:

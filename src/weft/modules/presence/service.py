@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from weft.http.call import Requester
+from weft.modules.events.sharing import Sharing
 from weft.modules.presence import store
-from weft.modules.presence.sharing import Sharing
 from weft.modules.presence.store import FLUSH, KIND, OFFLINE, ONLINE, UNAVAILABLE, State
 from weft.rooms.engine import Engine
 from weft.storage.events import StoredEvent
@@ -220,7 +220,6 @@ class Presence:
 
     def apply(self, entries: Sequence[Entry]) -> None:
         """Follows the log."""
-        self.sharing.apply(entries)
         if not self.enabled:
             return
         for entry in entries:

@@ -14,10 +14,10 @@ from itertools import islice
 
 import orjson
 
+from weft.modules.events.sharing import Sharers
 from weft.modules.module import Sync
 from weft.modules.presence import store
 from weft.modules.presence.service import Presence, visible
-from weft.modules.presence.sharing import Sharers
 from weft.modules.presence.store import FLUSH, KIND, ONLINE, State
 from weft.rooms.engine import Engine
 from weft.storage.positions import Entry

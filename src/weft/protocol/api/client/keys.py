@@ -111,4 +111,14 @@ CLAIM_KEYS = Endpoint(
     rate_limit="lookup",
 )
 
-ENDPOINTS = (UPLOAD_KEYS, QUERY_KEYS, CLAIM_KEYS)
+GET_KEYS_CHANGES = Endpoint(
+    operation_id="getKeysChanges",
+    method="GET",
+    paths=client("/keys/changes", unstable=("unstable/keys/changes",)),
+    request=GetKeysChangesRequest,
+    response=GetKeysChangesResponse,
+    auth=Auth.GUEST_SUSPENDED,
+    rate_limit="lookup",
+)
+
+ENDPOINTS = (UPLOAD_KEYS, QUERY_KEYS, CLAIM_KEYS, GET_KEYS_CHANGES)

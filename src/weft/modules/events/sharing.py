@@ -1,4 +1,4 @@
-"""Who may see whose presence: those who are in a room together.
+"""Who shares a room with whom: who may see somebody's presence, and has to know of their devices.
 
 Answered from memory, by sets of rooms; a user whose rooms are not at hand is looked up where one may wait.
 """
