@@ -352,6 +352,7 @@ class RateLimits(Section, frozen=True, kw_only=True):
     presence: Annotated[Limit, _why("presence")] = _default("presence")
     typing: Annotated[Limit, _why("typing")] = _default("typing")
     receipt: Annotated[Limit, _why("receipt")] = _default("receipt")
+    to_device: Annotated[Limit, _why("to_device")] = _default("to_device")
     settings: Annotated[Limit, _why("settings")] = _default("settings")
     report: Annotated[Limit, _why("report")] = _default("report")
     federation: Annotated[Limit, _why("federation")] = _default("federation")

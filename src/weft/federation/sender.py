@@ -75,11 +75,18 @@ class _Server:
     edus: list[tuple[Outgoing, Entry]] = field(default_factory=list)
     since: Vector | None = None
     is_behind: bool = False
+    #: Whether something for it was passed over while it was behind.
+    passed_over: bool = False
     task: asyncio.Task[None] | None = None
 
     @property
     def has_work(self) -> bool:
         return bool(self.pdus or self.edus or self.is_behind)
+
+
+def cursor_name(share: int) -> str:
+    """The follower that sends to one share of the servers."""
+    return f"sender/{share}"
 
 
 class Sender:
@@ -123,7 +130,7 @@ class Sender:
     @property
     def follower(self) -> Follower:
         return Follower(
-            f"sender/{self._share}",
+            cursor_name(self._share),
             ("event", *self._outgoing),
             self._route_all,
             from_beginning=False,
@@ -224,6 +231,7 @@ class Sender:
         if server is None:
             server = self._servers[name] = _Server(name)
         if server.is_behind:
+            server.passed_over = True
             return None
         if server.since is None:
             server.since = before
@@ -341,6 +349,7 @@ class Sender:
             return False
         async with self._catching_up:
             since, upto = server.since or Vector(), self._routed
+            server.passed_over = False
             rooms = await self._database.read(behind.rooms_with_news, since)
             newest: list[msgspec.Raw] = []
             for start in range(0, len(rooms), _ROOMS_AT_ONCE):
@@ -354,15 +363,12 @@ class Sender:
                 if not await self._transmit(server.name, self._default_origin, newest[:MAX_PDUS], edus[:MAX_EDUS]):
                     return False
                 newest, edus = newest[MAX_PDUS:], edus[MAX_EDUS:]
-        await self._database.write(behind.clear, server.name)
-        server.is_behind = False
-        # What was routed meanwhile was not queued: it is looked for once more if there was anything.
-        missed_again = await self._database.read(behind.rooms_with_news, upto) if self._routed != upto else []
-        if missed_again:
-            server.is_behind, server.since = True, upto
-            await self._database.write(behind.put, server.name, upto)
-        else:
-            server.since = None
+        # What was routed meanwhile was not queued: from there it goes on.
+        server.since = upto
+        await self._database.write(behind.put, server.name, upto)
+        if not server.passed_over:
+            server.is_behind, server.since = False, None
+            await self._database.write(behind.clear, server.name)
         return True
 
 

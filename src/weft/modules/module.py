@@ -72,6 +72,13 @@ class Sync(Protocol):
         """What it will have: nothing beyond this vector is told, nothing in it is left out."""
 
     @property
+    def to_device_since(self) -> Vector | None:
+        """As much as the device has of the messages to it: `since`, or less where some were left for later."""
+
+    def leave_for_later(self, upto: Vector) -> None:
+        """The device is told of the messages to it in this vector only; the next answer goes on from there."""
+
+    @property
     def joined(self) -> Mapping[str, int]:
         """The rooms that the user is joined to (and whose timeline the filter lets through): room id to number."""
 

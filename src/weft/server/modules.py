@@ -40,6 +40,7 @@ from weft.modules import (
     server_notices,
     spaces,
     sync,
+    to_device,
     transactions,
     typing,
     ui_auth,
@@ -51,7 +52,7 @@ from weft.protocol.errors import LimitExceeded
 from weft.protocol.identifiers import localpart_of
 from weft.rooms.access import RoomAccess
 from weft.rooms.engine import Engine
-from weft.server.sending import sender_module
+from weft.server.sending import sender_cursors, sender_module
 from weft.settings import Settings
 from weft.storage.database import WriteTransaction
 
@@ -75,6 +76,7 @@ TABLES = (
     "weft.modules.reporting",
     "weft.modules.search",
     "weft.modules.server_notices",
+    "weft.modules.to_device",
     "weft.modules.typing",
     "weft.modules.ui_auth",
     "weft.modules.unread",
@@ -119,6 +121,9 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     account_data_.provide("m.push_rules", push_rules_.json)
     presence_ = presence.Presence(engine, sharing, enabled=settings.presence.enabled)
     receipts_ = receipts.Receipts(engine)
+    to_device_ = to_device.ToDevice(
+        engine, devices_, ignored_users=account_data_.ignored_users, sender_cursors=sender_cursors(engine)
+    )
     typing_ = typing.Typing(engine)
     unread_ = unread.Unread(engine, push_rules=push_rules_, receipts=receipts_, account_data=account_data_, sight=sight)
     notifications = unread.Notifications(engine, unread_, user_rooms=user_rooms, forms=forms, sight=sight)
@@ -211,6 +216,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         server_keys.module(federation.own_keys, federation.keyring, engine.outside.now_ms),
         server_notices.module(notices),
         spaces.module(spaces.Hierarchy(engine, summaries)),
+        to_device.module(engine, to_device_),
         transactions.module(engine, transactions_),
         typing.module(engine, typing_, access),
         ui_auth.module(ui_auth_),
@@ -234,6 +240,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
             have_unread=unread_.have,
             seen=presence_.seen,
             about_device=one_time_keys.told,
+            acknowledged=to_device_.acknowledged,
         ),
     )
     # What wakes those who wait comes last, when everything in memory is up to date.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Final
 
-from weft.federation.sender import Outgoing, Sender
+from weft.federation.sender import Outgoing, Sender, cursor_name
 from weft.modules.module import Module
 from weft.protocol.identifiers import domain_of
 from weft.rooms.engine import Engine
@@ -14,6 +14,17 @@ from weft.storage.events import StoredEvent
 
 #: On a shared database, processes divide other servers among themselves in so many parts.
 _SHARES: Final = 4
+
+
+def sender_cursors(engine: Engine) -> list[str]:
+    """The names of the followers that send to other servers."""
+    if not engine.remote.federation.enabled:
+        return []
+    return [cursor_name(share) for share in range(_shares(engine))]
+
+
+def _shares(engine: Engine) -> int:
+    return _SHARES if engine.database.shared else 1
 
 
 def sender_module(engine: Engine, outgoing: Sequence[Outgoing]) -> Module:
@@ -37,7 +48,7 @@ def sender_module(engine: Engine, outgoing: Sequence[Outgoing]) -> Module:
         room = await engine.rooms.get(await engine.rooms.room_id(number))
         return engine.remote.missing.own_domain(room)
 
-    shares = _SHARES if engine.database.shared else 1
+    shares = _shares(engine)
     senders = [
         Sender(
             engine.database,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from weft.modules.devices import device_lists
@@ -90,6 +90,15 @@ def delete(tx: WriteTransaction, user_id: str, device_ids: Iterable[str]) -> lis
     for device_id in gone:
         device_lists.changed(tx, user_id, device_id)
     return gone
+
+
+def ids_of_users(tx: Transaction, user_ids: Collection[str]) -> dict[str, list[str]]:
+    """The devices of each of some users who have any."""
+    found: dict[str, list[str]] = {}
+    rows = tx.all("SELECT user_id, device_id FROM devices WHERE user_id IN :user_ids", user_ids=list(user_ids))
+    for user_id, device_id in rows:
+        found.setdefault(user_id, []).append(device_id)
+    return found
 
 
 def ids_of_user(tx: Transaction, user_id: str) -> list[str]:

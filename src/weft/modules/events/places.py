@@ -1,8 +1,9 @@
 """Tokens for paging: a place in a room's history, inside a cut.
 
 A cut (a vector) is how much of the log is looked at; inside it events stand in graph order, by depth and then position.
-A sync token `s…` is a cut alone; a paging token `t…` is a place in a cut. Both are opaque to clients, and either is
-taken where a place is asked for.
+A sync token `s…` is a cut. Where some of what waited for the device has not been told yet, another cut follows behind
+a `~`: as much as the device has of that. A paging token `t…` is a place in a cut. All are opaque to clients, and either
+is taken where a place is asked for.
 
 https://spec.matrix.org/v1.19/client-server-api/#pagination
 """
@@ -45,25 +46,31 @@ def after(order: tuple[int, int], cut: Vector | None = None) -> Place:
     return Place((order[0], order[1] + 1), cut)
 
 
-def spell_cut(cut: Vector) -> str:
-    """A sync token."""
-    return "s" + cut.spell()
+def spell_cut(cut: Vector, to_device: Vector | None = None) -> str:
+    """A sync token. `to_device`: what the device has of its messages, if that is not all in the cut."""
+    return f"s{cut.spell()}" if to_device is None else f"s{cut.spell()}~{to_device.spell()}"
 
 
 def parse_cut(token: str) -> Vector:
     """Reads a sync token; a paging token counts as its cut. Raises `InvalidParam`."""
+    return parse_sync_token(token)[0]
+
+
+def parse_sync_token(token: str) -> tuple[Vector, Vector | None]:
+    """As `parse_cut`, with what the device has of its messages where that is not all in the cut."""
     if token.startswith("s"):
-        return Vector.parse(token[1:])
-    cut = parse_place(token).cut
-    if cut is None:
+        cut, tilde, to_device = token[1:].partition("~")
+        return Vector.parse(cut), Vector.parse(to_device) if tilde else None
+    place = parse_place(token).cut
+    if place is None:
         raise InvalidParam("The token is not one that this server made for /sync.")
-    return cut
+    return place, None
 
 
 def parse_place(token: str) -> Place:
     """Reads either kind of token. Raises `InvalidParam`."""
     if token.startswith("s"):
-        return Place(LAST, Vector.parse(token[1:]))
+        return Place(LAST, parse_sync_token(token)[0])
     if not token.startswith("t"):
         raise InvalidParam("The token is not one that this server made.")
     parts = token[1:].split("-")

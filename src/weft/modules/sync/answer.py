@@ -26,6 +26,8 @@ class Window:
     upto: Vector
     #: The entries in between that concern the user; None where they are not at hand.
     entries: Sequence[Entry] | None
+    #: What the device has of the messages to it.
+    to_device_since: Vector | None = None
 
 
 class Answer:
@@ -36,6 +38,8 @@ class Answer:
         self.user_id = requester.user_id
         self.since = window.since
         self.upto = window.upto
+        self.to_device_since = window.to_device_since
+        self._to_device_upto: Vector | None = None
         self.filter = filter_
         #: The user's rooms by id, as of now.
         self.seats = seats
@@ -75,6 +79,9 @@ class Answer:
         wanted = frozenset(kinds)
         return [entry for entry in self._entries if entry.kind in wanted]
 
+    def leave_for_later(self, upto: Vector) -> None:
+        self._to_device_upto = upto
+
     def section(self, room_id: str) -> JoinedSection:
         """The whole section of a joined room."""
         section = self.join.get(room_id)
@@ -101,12 +108,19 @@ class Answer:
     def is_empty(self) -> bool:
         """Whether there is nothing to tell but the new token."""
         return not (
-            self.join or self.invite or self.knock or self.leave or self.account_data or self.presence or self.extra
+            self.join
+            or self.invite
+            or self.knock
+            or self.leave
+            or self.account_data
+            or self.presence
+            or self.extra
+            or self._to_device_upto
         )
 
     def json(self) -> bytes:
         """The whole answer."""
-        members = [b'"next_batch":"%s"' % spell_cut(self.upto).encode()]
+        members = [b'"next_batch":"%s"' % spell_cut(self.upto, self._to_device_upto).encode()]
         rooms = [
             member(name, json_object(sections))
             for name, sections in (

@@ -14,7 +14,7 @@ from itertools import chain
 
 from weft.http.call import Requester
 from weft.modules.events import EventForms, Sight, Viewer
-from weft.modules.events.places import parse_cut
+from weft.modules.events.places import parse_sync_token
 from weft.modules.events.user_rooms import Seat, UserRooms
 from weft.modules.module import SyncPart
 from weft.modules.sync.answer import Answer, Window, event_list, json_object, nothing_new
@@ -56,6 +56,8 @@ class Surroundings:
     seen: Callable[[Requester, str, int], Awaitable[None]]
     #: What every answer tells a device of itself, news or not, as members of the answer.
     about_device: Callable[[Requester], Awaitable[Mapping[str, bytes]]]
+    #: Called with what the device has of the messages to it.
+    acknowledged: Callable[[Requester, Vector], Awaitable[None]]
 
 
 class SyncService:
@@ -85,9 +87,10 @@ class SyncService:
 
     async def sync(self, requester: Requester, args: SyncRequest) -> bytes:
         """One answer, as JSON. Waits up to `timeout` while there is nothing to tell."""
-        since = parse_cut(args.since) if args.since else None
+        since, left = parse_sync_token(args.since) if args.since else (None, None)
         if since is not None:
             await self._engine.log.catch_up(since)
+            await self._around.acknowledged(requester, left or since)
         filter_ = await self._around.filter_of(requester.user_id, args.filter) if args.filter else _EVERYTHING
         wait_ms = min(args.timeout, _MAX_WAIT_MS) if since is not None and not args.full_state else 0
         await self._around.seen(requester, args.set_presence, wait_ms)
@@ -98,7 +101,7 @@ class SyncService:
             if self._engine.log.head != since:
                 await self._turns.take()
             upto = self._engine.log.head
-            answer = await self._answer(requester, args, filter_, since, upto)
+            answer = await self._answer(requester, args, filter_, since, upto, left)
             if answer is not None:
                 return answer
             remaining = deadline - loop.time()
@@ -108,21 +111,28 @@ class SyncService:
                 await self._engine.log.wait(requester.user_id, remaining)
 
     async def _answer(
-        self, requester: Requester, args: SyncRequest, filter_: Filter, since: Vector | None, upto: Vector
+        self,
+        requester: Requester,
+        args: SyncRequest,
+        filter_: Filter,
+        since: Vector | None,
+        upto: Vector,
+        left: Vector | None,
     ) -> bytes | None:
-        """The answer, or None where there is nothing to tell."""
-        if upto == since and not args.full_state:
+        """The answer, or None where there is nothing to tell. `left`: where messages to the device go on, if not at
+        `since`."""
+        if upto == since and not args.full_state and left is None:
             return None
         seats = await self._user_rooms.of(requester.user_id)
         entries = self._engine.log.since(since) if since is not None and not args.full_state else None
         whole = since is None or args.full_state
         if entries is not None:
             entries = [e for e in entries if e.position in upto and self._concerns(e, requester.user_id, seats)]
-            if not entries:
+            if not entries and left is None:
                 return None
         # What is in memory moves on while this waits for something; the answer is about this moment.
         seats = dict(seats)
-        answer = Answer(requester, Window(since, upto, entries), filter_, seats)
+        answer = Answer(requester, Window(since, upto, entries, left or since), filter_, seats)
         await self._rooms(answer, args, seats, entries, whole)
         await self._contribute(answer, entries)
         await self._count_unread(answer)
@@ -275,7 +285,8 @@ class SyncService:
     async def _contribute(self, answer: Answer, entries: Sequence[Entry] | None) -> None:
         kinds = None if entries is None else {entry.kind for entry in entries}
         for part in self._parts:
-            if kinds is None or answer.newly_joined or not part.kinds.isdisjoint(kinds):
+            is_left = answer.to_device_since != answer.since
+            if kinds is None or answer.newly_joined or is_left or not part.kinds.isdisjoint(kinds):
                 await part.contribute(answer)
 
 

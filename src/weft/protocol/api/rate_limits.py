@@ -91,6 +91,9 @@ RATE_LIMITS: dict[str, RateLimit] = {
     ),
     "typing": RateLimit(per_second=2, burst=20, key=Key.USER, why="Each change goes to everybody in the room."),
     "receipt": RateLimit(per_second=5, burst=50, key=Key.USER, why="Each receipt goes to everybody in the room."),
+    "to_device": RateLimit(
+        per_second=10, burst=200, key=Key.USER, why="Messages to devices are kept until each device has come for them."
+    ),
     "settings": RateLimit(per_second=5, burst=100, key=Key.USER, why="Account data and rules are written and synced."),
     "report": RateLimit(per_second=0.1, burst=10, key=Key.USER, why="A person has to read each report."),
     # Other servers.

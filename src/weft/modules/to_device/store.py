@@ -1,0 +1,161 @@
+"""The rows of messages to devices. What arrives for a user appends one log entry of kind `to_device`.
+
+Messages for a device are told in the order of `seq`. Of one process's messages, those with higher positions have higher
+numbers, too, so that a vector parts what a device has from what it has not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from weft.federation import behind
+from weft.storage.database import Transaction, WriteTransaction
+from weft.storage.followers import cursor
+from weft.storage.positions import Vector, beyond, within
+
+#: Something arrived for a user's devices.
+KIND = "to_device"
+#: Something is to go to another server, whose name is the entry's key.
+KIND_OUT = "to_device_out"
+
+
+class Waiting(NamedTuple):
+    """A message that is to wait for a device."""
+
+    user_id: str
+    device_id: str
+    position: int
+    sender: str
+    json: bytes
+
+
+class Message(NamedTuple):
+    """A message that waits."""
+
+    position: int
+    sender: str
+    json: bytes
+
+
+def put_in(tx: WriteTransaction, messages: Sequence[Waiting]) -> None:
+    """Has messages wait, each behind what waits for its device already."""
+    tx.many(
+        """INSERT INTO to_device_inbox (user_id, device_id, seq, position, sender, json)
+           VALUES (:user_id, :device_id,
+                   (SELECT COALESCE(MAX(seq), 0) + 1 FROM to_device_inbox
+                    WHERE user_id = :user_id AND device_id = :device_id),
+                   :position, :sender, :json)""",
+        [message._asdict() for message in messages],
+    )
+
+
+def next_ones(tx: Transaction, user_id: str, device_id: str, since: Vector, upto: Vector, limit: int) -> list[Message]:
+    """What a device is to be told next, the oldest first."""
+    rows = tx.all(
+        f"""SELECT position, sender, json FROM to_device_inbox
+            WHERE user_id = :user_id AND device_id = :device_id AND {beyond(since)} AND {within(upto)}
+            ORDER BY seq, position LIMIT :limit""",
+        user_id=user_id,
+        device_id=device_id,
+        limit=limit,
+    )
+    return [Message(position, sender, bytes(json)) for position, sender, json in rows]
+
+
+def oldest(tx: Transaction, user_id: str, device_id: str) -> int | None:
+    """The position of what has waited longest for a device."""
+    found: int | None = tx.value(
+        """SELECT position FROM to_device_inbox WHERE user_id = :user_id AND device_id = :device_id
+           ORDER BY seq, position LIMIT 1""",
+        user_id=user_id,
+        device_id=device_id,
+    )
+    return found
+
+
+def remove_within(tx: WriteTransaction, user_id: str, device_id: str, vector: Vector) -> None:
+    """Removes what a device has."""
+    tx.put(
+        f"""DELETE FROM to_device_inbox
+            WHERE user_id = :user_id AND device_id = :device_id AND {within(vector)}""",
+        user_id=user_id,
+        device_id=device_id,
+    )
+
+
+def remove_devices(tx: WriteTransaction, user_id: str, device_ids: Iterable[str]) -> None:
+    tx.put(
+        "DELETE FROM to_device_inbox WHERE user_id = :user_id AND device_id IN :device_ids",
+        user_id=user_id,
+        device_ids=list(device_ids),
+    )
+
+
+# -- other servers
+
+
+def put_out(tx: WriteTransaction, server_name: str, content: bytes, now_ms: int) -> None:
+    """Has the content of an EDU wait for a server."""
+    position = tx.append(KIND_OUT, key=server_name)
+    tx.put(
+        """INSERT INTO to_device_outbox (position, server_name, created_ms, json)
+           VALUES (:position, :server_name, :now_ms, :json)""",
+        position=position,
+        server_name=server_name,
+        now_ms=now_ms,
+        json=content,
+    )
+
+
+def at_positions(tx: Transaction, positions: Collection[int]) -> list[bytes]:
+    """The contents of EDUs, in the order of their positions."""
+    rows = tx.all(
+        "SELECT json FROM to_device_outbox WHERE position IN :positions ORDER BY position", positions=list(positions)
+    )
+    return [bytes(json) for (json,) in rows]
+
+
+def owed(tx: Transaction, server_name: str, since: Vector) -> list[bytes]:
+    """The contents of the EDUs that a server lacks, in the order of their positions."""
+    rows = tx.all(
+        f"""SELECT json FROM to_device_outbox WHERE server_name = :server_name AND {beyond(since)}
+            ORDER BY position""",
+        server_name=server_name,
+    )
+    return [bytes(json) for (json,) in rows]
+
+
+def is_new(tx: WriteTransaction, origin: str, message_id: str, now_ms: int) -> bool:
+    """Notes a message of another server; False if it came before."""
+    return bool(
+        tx.run(
+            """INSERT INTO to_device_received (origin, message_id, received_ms)
+               VALUES (:origin, :message_id, :now_ms) ON CONFLICT (origin, message_id) DO NOTHING""",
+            origin=origin,
+            message_id=message_id,
+            now_ms=now_ms,
+        )
+    )
+
+
+def prune(tx: WriteTransaction, sender_cursors: Sequence[str], *, received_before_ms: int, sent_before_ms: int) -> None:
+    """Removes what other servers have, and what is old.
+
+    Who keeps up has all that the senders have dealt with; how far others have come is written down.
+    """
+    tx.put("DELETE FROM to_device_received WHERE received_ms < :before", before=received_before_ms)
+    tx.put("DELETE FROM to_device_outbox WHERE created_ms < :before", before=sent_before_ms)
+    away = behind.read_all(tx)
+    cursors = [cursor(tx, name) for name in sender_cursors]
+    writers = {writer for one in cursors for writer, _ in one}
+    done = Vector({writer: min(one.number(writer) for one in cursors) for writer in writers})
+    tx.put(
+        f"DELETE FROM to_device_outbox WHERE {within(done)} AND NOT (server_name IN :away)",
+        away=list(away) or [""],
+    )
+    for server_name, vector in away.items():
+        tx.put(
+            f"DELETE FROM to_device_outbox WHERE server_name = :server_name AND {within(vector)} AND {within(done)}",
+            server_name=server_name,
+        )
