@@ -118,7 +118,6 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     account_data_ = account_data.AccountData(engine)
     filters_ = filters.Filters(engine)
     push_rules_ = push_rules.PushRules(engine)
-    account_data_.provide("m.push_rules", push_rules_.json)
     presence_ = presence.Presence(engine, sharing, enabled=settings.presence.enabled)
     receipts_ = receipts.Receipts(engine)
     to_device_ = to_device.ToDevice(
@@ -317,6 +316,7 @@ def _join_accounts(
 
     accounts_.hooks.created.append(created)
     accounts_.hooks.deactivated.append(ended)
+    account_data_.provide("m.push_rules", push_rules_.json)
 
 
 def _carrying_over(
