@@ -42,7 +42,6 @@ ELSEWHERE = {
     "sso_login_redirect.yaml": "single sign-on",
     "third_party_lookup.yaml": "third-party networks",
     "third_party_membership.yaml": "third-party identifiers",
-    "to_device.yaml": "encryption keys",
     "voip.yaml": "VoIP",
 }
 
