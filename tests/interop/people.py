@@ -164,5 +164,51 @@ async def receives(person: Client, room_id: str, event_id: str) -> dict[str, Any
     return shown
 
 
+async def shows(person: Person, room_id: str, *wanted: str) -> None:
+    """Waits until somebody's history of a room, however long, is just these messages."""
+
+    async def is_so() -> bool:
+        return await texts(person, room_id) == list(wanted)
+
+    try:
+        await eventually(is_so)
+    except AssertionError:
+        raise AssertionError(f"{person.user_id} sees {await texts(person, room_id)}") from None
+
+
+def join_rule(rule: str, **more: Any) -> dict[str, Any]:
+    """For a room's first state."""
+    return {"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": rule, **more}}
+
+
+async def may_not_join(person: Person, room_id: str, via: str) -> None:
+    assert (await person.post(f"/_matrix/client/v3/join/{room_id}?via={via}")).status == 403
+
+
+async def ephemeral(person: Person, room_id: str) -> dict[str, dict[str, Any]]:
+    """What a room says besides its events, by type."""
+    found = (await person.sync()).get("rooms", {}).get("join", {}).get(room_id, {}).get("ephemeral", {})
+    return {event["type"]: event["content"] for event in found.get("events", [])}
+
+
+async def sees_receipt(person: Person, room_id: str, event_id: str, reader: str) -> None:
+    """Waits for the receipt of a reader."""
+
+    async def is_there() -> bool:
+        receipts = (await ephemeral(person, room_id)).get("m.receipt", {}).get(event_id, {})
+        return reader in receipts.get("m.read", {})
+
+    await eventually(is_there)
+
+
+async def sees_typing(person: Person, room_id: str, *typists: str) -> None:
+    """Waits until just these are typing."""
+
+    async def is_so() -> bool:
+        return (await ephemeral(person, room_id)).get("m.typing", {}).get("user_ids", []) == list(typists)
+
+    await eventually(is_so)
+
+
 def _no_application() -> Asgi:
     raise AssertionError("a person reaches their server over HTTP")

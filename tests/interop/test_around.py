@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from tests.federation.people import becomes, create, eventually, invited, join, say
 from tests.interop.conftest import Pair
-from tests.interop.people import Person, Society, receives, sees
+from tests.interop.people import Person, Society, receives, sees, sees_receipt, sees_typing
 
 
 async def test_typing_receipts_and_presence(pair: Pair, person: Society) -> None:
@@ -18,35 +18,15 @@ async def test_typing_receipts_and_presence(pair: Pair, person: Society) -> None
         event_id = await say(one, room_id, "read this")
         await receives(other, room_id, event_id)
         (await other.post(f"/_matrix/client/v3/rooms/{room_id}/receipt/m.read/{event_id}")).ok()
-        await _sees_receipt(one, room_id, event_id, other.user_id)
+        await sees_receipt(one, room_id, event_id, other.user_id)
         typing = f"/_matrix/client/v3/rooms/{room_id}/typing/{other.user_id}"
         (await other.put(typing, {"typing": True, "timeout": 30_000})).ok()
-        await _sees_typing(one, room_id, other.user_id)
+        await sees_typing(one, room_id, other.user_id)
         (await other.put(typing, {"typing": False})).ok()
-        await _sees_typing(one, room_id)
+        await sees_typing(one, room_id)
         status = {"presence": "online", "status_msg": f"{other.user_id} is here"}
         (await other.put(f"/_matrix/client/v3/presence/{other.user_id}/status", status)).ok()
         await _sees_status(one, other.user_id, status["status_msg"])
-
-
-async def _ephemeral(person: Person, room_id: str) -> dict[str, dict[str, object]]:
-    found = (await person.sync()).get("rooms", {}).get("join", {}).get(room_id, {}).get("ephemeral", {})
-    return {event["type"]: event["content"] for event in found.get("events", [])}
-
-
-async def _sees_receipt(person: Person, room_id: str, event_id: str, reader: str) -> None:
-    async def is_there() -> bool:
-        receipts = (await _ephemeral(person, room_id)).get("m.receipt", {}).get(event_id, {})
-        return isinstance(receipts, dict) and reader in receipts.get("m.read", {})
-
-    await eventually(is_there)
-
-
-async def _sees_typing(person: Person, room_id: str, *typists: str) -> None:
-    async def is_so() -> bool:
-        return (await _ephemeral(person, room_id)).get("m.typing", {}).get("user_ids", []) == list(typists)
-
-    await eventually(is_so)
 
 
 async def _sees_status(person: Person, user_id: str, status: str) -> None:

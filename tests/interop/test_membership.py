@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from tests.federation.people import becomes, create, eventually, invited, join, say, told
 from tests.interop.conftest import Pair
-from tests.interop.people import Person, Society, agree
+from tests.interop.people import Person, Society, agree, join_rule, may_not_join
 
-both = pytest.mark.parametrize("version", ["10", "12"])
-
-
-def join_rule(rule: str, **more: Any) -> dict[str, Any]:
-    return {"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": rule, **more}}
+versions = pytest.mark.parametrize("version", ["6", "10", "11", "12"])
+#: Those that know knocking, or restricted rooms as they are now.
+newer_versions = pytest.mark.parametrize("version", ["10", "11", "12"])
 
 
 async def not_there(person: Person, room_id: str, section: str) -> None:
@@ -27,11 +24,7 @@ async def not_there(person: Person, room_id: str, section: str) -> None:
     await eventually(is_gone)
 
 
-async def may_not_join(person: Person, room_id: str, via: str) -> None:
-    assert (await person.post(f"/_matrix/client/v3/join/{room_id}?via={via}")).status == 403
-
-
-@both
+@versions
 async def test_joining_by_alias_and_leaving_and_coming_back(pair: Pair, person: Society, version: str) -> None:
     alice, bob = await person("alice", pair.host), await person("bob", pair.guest)
     localpart = f"tea-{alice.user_id[7:15]}"
@@ -55,7 +48,7 @@ async def test_joining_by_alias_and_leaving_and_coming_back(pair: Pair, person: 
     await agree(room_id, alice, bob)
 
 
-@pytest.mark.parametrize("version", ["6", "10", "11", "12"])
+@versions
 async def test_an_invite_is_accepted(pair: Pair, person: Society, version: str) -> None:
     alice, bob = await person("alice", pair.host), await person("bob", pair.guest)
     room_id = await create(alice, version, preset="private_chat", name="Tea", invite=[bob.user_id], is_direct=True)
@@ -70,7 +63,7 @@ async def test_an_invite_is_accepted(pair: Pair, person: Society, version: str) 
     await agree(room_id, alice, bob)
 
 
-@both
+@versions
 async def test_an_invite_is_turned_down_and_another_taken_back(pair: Pair, person: Society, version: str) -> None:
     alice, bob, carol = (
         await person("alice", pair.host),
@@ -93,7 +86,7 @@ async def test_an_invite_is_turned_down_and_another_taken_back(pair: Pair, perso
     await agree(room_id, alice, carol)
 
 
-@both
+@newer_versions
 async def test_knocks_are_answered_refused_and_taken_back(pair: Pair, person: Society, version: str) -> None:
     alice = await person("alice", pair.host)
     bob, carol, dave = [await person(name, pair.guest) for name in ("bob", "carol", "dave")]
@@ -115,7 +108,7 @@ async def test_knocks_are_answered_refused_and_taken_back(pair: Pair, person: So
     await agree(room_id, alice, bob)
 
 
-@both
+@versions
 async def test_somebody_is_put_out_and_banned(pair: Pair, person: Society, version: str) -> None:
     alice, bob, carol = (
         await person("alice", pair.host),
@@ -141,27 +134,3 @@ async def test_somebody_is_put_out_and_banned(pair: Pair, person: Society, versi
     await join(carol, room_id, alice.home)
     await becomes(alice, room_id, carol.user_id, "join")
     await agree(room_id, alice, carol)
-
-
-@pytest.mark.parametrize("version", ["8", "10", "12"])
-async def test_a_restricted_room(pair: Pair, person: Society, version: str) -> None:
-    """The host vouches for those who are in its club."""
-    alice, bob = await person("alice", pair.host), await person("bob", pair.guest)
-    club = await create(alice, version)
-    rule = join_rule("restricted", allow=[{"type": "m.room_membership", "room_id": club}])
-    room_id = await create(alice, version, preset="private_chat", initial_state=[rule])
-    await may_not_join(bob, room_id, alice.home)
-    await join(bob, club, alice.home)
-    await join(bob, room_id, alice.home)
-    await becomes(alice, room_id, bob.user_id, "join")
-    member = (await alice.get(f"/_matrix/client/v3/rooms/{room_id}/state/m.room.member/{bob.user_id}")).ok()
-    assert member["join_authorised_via_users_server"] == alice.user_id
-    await agree(room_id, alice, bob)
-    # Nobody of the guest's may invite, so its own people need the host's word too.
-    carol = await person("carol", pair.guest)
-    await may_not_join(carol, room_id, alice.home)
-    await join(carol, club, alice.home)
-    await becomes(alice, club, carol.user_id, "join")
-    await join(carol, room_id, alice.home)
-    await becomes(alice, room_id, carol.user_id, "join")
-    await agree(room_id, alice, bob, carol)

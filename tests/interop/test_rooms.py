@@ -9,7 +9,7 @@ from tests.interop.conftest import Pair
 from tests.interop.people import Society, agree, content, receives, sees
 
 
-@pytest.mark.parametrize(("old", "new"), [("9", "10"), ("10", "12")])
+@pytest.mark.parametrize(("old", "new"), [("6", "10"), ("10", "11"), ("11", "12")])
 async def test_members_follow_an_upgrade(pair: Pair, person: Society, old: str, new: str) -> None:
     alice, bob = await person("alice", pair.host), await person("bob", pair.guest)
     room_id = await create(alice, old, name="Tea")

@@ -41,7 +41,7 @@ from weft.rooms.receive import Before, Receive, Taken
 from weft.rooms.room import Room
 from weft.rooms.rooms import Rooms
 from weft.storage import events as event_store
-from weft.storage import snapshots
+from weft.storage import gaps, snapshots
 from weft.storage.database import Database, Transaction
 
 log = structlog.get_logger(__name__)
@@ -109,7 +109,11 @@ class MissingEvents:
         room = await self._rooms.get(room_id)
         servers = self.servers(room, [origin])
         between = await self._between(room, event, servers)
-        taken = await self.take_all(room_id, parents_first(between), servers, late=event.event_id)
+        past = await self._of_the_past(room, event, between)
+        if past:
+            await self.take_all(room_id, parents_first(past.values()), servers, past=True)
+        news = [one for one in between if one.event_id not in past]
+        taken = await self.take_all(room_id, parents_first(news), servers, late=event.event_id)
         return taken[event.event_id]
 
     async def take_all(
@@ -183,11 +187,28 @@ class MissingEvents:
                 continue
             fresh = answer.events[:_PAGE]
             inspected = await self._incoming.inspect(room.id, room.version, fresh)
-            news = _connected(inspected.events, unknown, found)
+            # What is here already, and all before it, is not between.
+            fresh_ids = set(await self._unplaced([one.event_id for one in inspected.events]))
+            news = _connected([one for one in inspected.events if one.event_id in fresh_ids], unknown, found)
             if not news:
                 server = next(asked, None)
             found.update(news)
         return list(found.values())
+
+    async def _of_the_past(self, room: Room, event: Event, between: Sequence[Event]) -> dict[str, Event]:
+        """Those of the events before one that an event which is here builds on, such as what was before we joined.
+
+        They are no news: the room has moved on from them rightly, and what is current says nothing about them.
+        """
+        before = {one.event_id: one for one in between if one is not event}
+        agenda = await self._database.read(gaps.which_are_missing, room.number, before) if before else []
+        past: dict[str, Event] = {}
+        while agenda:
+            event_id = agenda.pop()
+            if event_id in before and event_id not in past:
+                past[event_id] = before[event_id]
+                agenda.extend(before[event_id].prev_events)
+        return past
 
     # -- the state before an event
 

@@ -35,6 +35,14 @@ def fill(tx: WriteTransaction, room: int, event_id: str) -> bool:
     )
 
 
+def which_are_missing(tx: Transaction, room: int, event_ids: Collection[str]) -> list[str]:
+    """Those of some events that others build on and that are not here."""
+    rows = tx.all(
+        "SELECT event_id FROM missing_events WHERE room = :room AND event_id IN :ids", room=room, ids=list(event_ids)
+    )
+    return [event_id for (event_id,) in rows]
+
+
 def below(tx: Transaction, room: int, depth: int, limit: int) -> list[Gap]:
     """The gaps that come next on the way to the past from a depth."""
     rows = tx.all(
