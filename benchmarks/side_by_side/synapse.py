@@ -77,8 +77,9 @@ class Synapse(ServerProcess):
             return {"federation_domain_whitelist": []}
         return {
             "federation_custom_ca_list": [str(self.trusts)],
-            "ip_range_blocklist": [],
-            "federation_rc_per_second": 1_000_000,
+            # The other server is on this machine.
+            "ip_range_blacklist": [],
+            "federation_ip_range_blacklist": [],
             "rc_federation": {
                 "window_size": 1000,
                 "sleep_limit": 1_000_000,

@@ -13,7 +13,7 @@ from tests.interop.people import Society, agree, shows
 async def test_a_long_past(pair: Pair, person: Society, version: str) -> None:
     alice, bob = await person("alice", pair.host), await person("bob", pair.guest)
     room_id = await create(alice, version)
-    said = [f"message {number}" for number in range(130)]
+    said = [f"message {number}" for number in range(110)]
     for text in said:
         await say(alice, room_id, text)
     await join(bob, room_id, alice.home)
