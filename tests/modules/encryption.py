@@ -91,3 +91,44 @@ async def claim(client: Client, *devices: Client, algorithm: str = "signed_curve
         for device in devices
         if device.device_id in given.get(device.user_id, {})
     }
+
+
+class Identity:
+    """A user's keys that sign others."""
+
+    def __init__(self, user_id: str, name: str = "") -> None:
+        self.user_id = user_id
+        self.secrets = {
+            usage: SigningKey("ed25519:1", seed(user_id, usage, name))
+            for usage in ("master", "self_signing", "user_signing")
+        }
+
+    def public(self, usage: str) -> str:
+        return self.secrets[usage].verify_key.to_base64()
+
+    def sign(self, value: dict[str, Any], usage: str) -> dict[str, Any]:
+        bare = {key: member for key, member in value.items() if key not in ("signatures", "unsigned")}
+        signature = sign_json(bare, self.user_id, self.secrets[usage])["signatures"][self.user_id]["ed25519:1"]
+        return with_signature(bare, self.user_id, f"ed25519:{self.public(usage)}", signature)
+
+    def key(self, usage: str, **more: Any) -> dict[str, Any]:
+        public = self.public(usage)
+        value = {"user_id": self.user_id, "usage": [usage], "keys": {f"ed25519:{public}": public}, **more}
+        return value if usage == "master" else self.sign(value, "master")
+
+    def body(self, *usages: str) -> dict[str, Any]:
+        return {f"{usage}_key": self.key(usage) for usage in usages or self.secrets}
+
+    async def upload(self, client: Client) -> None:
+        (await client.post(DEVICE_SIGNING, self.body())).ok()
+
+
+DEVICE_SIGNING = f"{V3}/keys/device_signing/upload"
+SIGNATURES = f"{V3}/keys/signatures/upload"
+
+
+async def sign(client: Client, target: str, name: str, value: dict[str, Any]) -> dict[str, Any]:
+    """Uploads one signed key; the failures that are answered."""
+    answer = (await client.post(SIGNATURES, {target: {name: value}})).ok()
+    failures: dict[str, Any] = answer["failures"]
+    return failures

@@ -34,7 +34,6 @@ ELSEWHERE = {
     "authed-content-repo.yaml": "media",
     "content-repo.yaml": "media",
     "content_repository.yaml": "media",
-    "cross_signing.yaml": "encryption keys",
     "key_backup.yaml": "encryption keys",
     "oauth_server_metadata.yaml": "OAuth",
     "policy_server.yaml": "policy servers",

@@ -128,7 +128,8 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     notifications = unread.Notifications(engine, unread_, user_rooms=user_rooms, forms=forms, sight=sight)
 
     # What one encrypts with.
-    one_time_keys = keys.OneTimeKeys(engine)
+    one_time_keys, cross_signing = keys.OneTimeKeys(engine), keys.CrossSigning(engine)
+    accounts_.hooks.deactivated.append(lambda tx, ended: cross_signing.removed(tx, ended.user_id))
 
     _join_accounts(accounts_, profiles, user_directory_, account_data_, push_rules_, unread_)
     on_replaced = _carrying_over(account_data_, push_rules_)
@@ -194,7 +195,9 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         discovery.module(settings),
         filters.module(filters_),
         history.module(engine, history_, history.Serving(engine, access, server_sight)),
-        keys.module(engine, devices_, one_time_keys, user_rooms, sharing),
+        keys.module(
+            engine, devices_, one_time_keys, cross_signing, ui_auth=ui_auth_, user_rooms=user_rooms, sharing=sharing
+        ),
         membership.module(memberships, members, stripped_states, admitting),
         mutual_rooms.module(user_rooms),
         openid.module(openid.OpenIdService(engine, accounts_)),

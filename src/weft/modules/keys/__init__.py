@@ -7,19 +7,30 @@ from weft.modules.devices import DevicesService
 from weft.modules.events import Sharing, UserRooms
 from weft.modules.keys.asking import Asking
 from weft.modules.keys.client_api import ClientApi
+from weft.modules.keys.cross_signing import CrossSigning
+from weft.modules.keys.cross_signing_api import CrossSigningApi
 from weft.modules.keys.device_keys import DeviceKeys
 from weft.modules.keys.device_lists import DeviceLists
 from weft.modules.keys.one_time_keys import OneTimeKeys
 from weft.modules.keys.own_users import OwnUsers
+from weft.modules.keys.signatures import Signatures
 from weft.modules.keys.sync import KeysSync
 from weft.modules.module import Module
+from weft.modules.ui_auth import UiAuthService
 from weft.rooms.engine import Engine
 
-__all__ = ["OneTimeKeys", "module"]
+__all__ = ["CrossSigning", "OneTimeKeys", "module"]
 
 
 def module(
-    engine: Engine, devices: DevicesService, one_time_keys: OneTimeKeys, user_rooms: UserRooms, sharing: Sharing
+    engine: Engine,
+    devices: DevicesService,
+    one_time_keys: OneTimeKeys,
+    cross_signing: CrossSigning,
+    *,
+    ui_auth: UiAuthService,
+    user_rooms: UserRooms,
+    sharing: Sharing,
 ) -> Module:
     device_keys = DeviceKeys(engine)
     devices.on_deleted.append(device_keys.removed)
@@ -27,7 +38,10 @@ def module(
     device_lists = DeviceLists(engine, user_rooms, sharing)
     return Module(
         name="keys",
-        routes=ClientApi(engine, device_keys, asking, device_lists).routes(),
+        routes=[
+            *ClientApi(engine, device_keys, asking, device_lists).routes(),
+            *CrossSigningApi(engine, cross_signing, Signatures(engine), asking, ui_auth).routes(),
+        ],
         sync=KeysSync(engine, sharing, device_lists),
         appliers=(one_time_keys.apply,),
     )

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from weft.http.client import Refused
-from weft.modules.keys import foreign
+from weft.modules.keys import foreign, signing_store
 from weft.modules.keys.one_time_keys import Given, OneTimeKeys
 from weft.modules.keys.one_time_store import Wanted
 from weft.modules.keys.own_users import Known, OwnUsers
@@ -58,7 +58,12 @@ class Asking:
         async def ask(server_name: str, some: Mapping[str, Collection[str]]) -> None:
             found.add(await self._query_server(user_id, server_name, some))
 
-        return found, await self._ask_all(others, ask, timeout_ms)
+        failures = await self._ask_all(others, ask, timeout_ms)
+        # How one's own keys sign others is nobody else's business, and neither is who has signed whom.
+        found.user_signing_keys = {owner: key for owner, key in found.user_signing_keys.items() if owner == user_id}
+        for signature in await self._engine.database.get(signing_store.signatures_by, user_id, list(found.device_keys)):
+            found.sign(signature)
+        return found, failures
 
     async def claim(
         self, user_id: str, asked: Mapping[str, Mapping[str, str]], timeout_ms: int

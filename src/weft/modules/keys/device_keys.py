@@ -11,10 +11,10 @@ from typing import Any
 
 from weft.http.call import Requester
 from weft.modules.devices import device_lists
-from weft.modules.keys import device_store, formats, one_time_store
+from weft.modules.keys import device_store, formats, one_time_store, signing_store
 from weft.modules.keys.formats import NamedKey
 from weft.modules.keys.one_time_store import Stock
-from weft.protocol.errors import BadJson, InvalidParam, UnknownToken
+from weft.protocol.errors import BadJson, Forbidden, InvalidParam, UnknownToken
 from weft.rooms.engine import Engine
 from weft.storage.database import UniqueViolation, WriteTransaction
 
@@ -57,6 +57,7 @@ class DeviceKeys:
         """Drops the keys of devices that are gone, in the transaction that removes them."""
         device_store.drop_of_devices(tx, user_id, device_ids)
         one_time_store.drop_of_devices(tx, user_id, device_ids)
+        signing_store.drop_of_devices(tx, user_id, device_ids)
 
 
 def _upload(
@@ -88,5 +89,7 @@ def _put_identity(tx: WriteTransaction, user_id: str, device_id: str, identity: 
         if any(new.get(key_id, key) != key for key_id, key in formats.identity_of(before).items()):
             # Nobody could tell it from somebody else who has got hold of the account.
             raise InvalidParam("The identity keys of a device can't be changed. Log in as a new device.")
+    if any(key.public_key == device_id for key in signing_store.of_users(tx, [user_id])):
+        raise Forbidden("The id of the device is that of a key which signs others.")
     device_store.put(tx, user_id, device_id, identity)
     device_lists.changed(tx, user_id, device_id)

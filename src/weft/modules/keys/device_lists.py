@@ -14,14 +14,14 @@ from typing import Final
 
 from weft.modules.devices.device_lists import KIND
 from weft.modules.events import Sharing, UserRooms
-from weft.modules.keys import list_store
+from weft.modules.keys import list_store, signing_store
 from weft.rooms.engine import Engine
 from weft.storage import rooms as room_store
 from weft.storage.events import StoredEvent
 from weft.storage.positions import Entry, Vector
 
 #: The kinds of entries that are looked at.
-KINDS: Final = frozenset({KIND, "event", "resolution"})
+KINDS: Final = frozenset({KIND, signing_store.KIND, "event", "resolution"})
 #: So many users are asked for in memory, one by one; more in the tables, all at once.
 _FEW: Final = 20
 
@@ -40,6 +40,8 @@ class _Seen:
 
     #: Whose devices have changed.
     devices: set[str] = field(default_factory=set)
+    #: Whom the user has signed.
+    signed: set[str] = field(default_factory=set)
     #: Who may have come into a room or gone out of one.
     members: set[str] = field(default_factory=set)
     #: The rooms that the user came into or went out of.
@@ -66,6 +68,7 @@ class DeviceLists:
         else:
             seen = _Seen(
                 members=await database.read(list_store.who_came_or_went, user_id, since),
+                signed=await database.read(signing_store.signed_since, user_id, since),
                 resolved=set(await database.read(list_store.rooms_resolved_since, user_id, since)),
             )
             devices = await database.read(list_store.devices_changed_since, user_id, since)
@@ -76,10 +79,10 @@ class DeviceLists:
             members |= await self._whose_membership_differs(number, since)
         members.discard(user_id)
         if not members:
-            return Changes(devices)
+            return Changes(devices | seen.signed)
         together = await self._sharing_now(user_id, members)
         throughout = await self._sharing_throughout(user_id, together, since, seen.resolved)
-        return Changes(devices | (together - throughout), members - together)
+        return Changes(devices | seen.signed | (together - throughout), members - together)
 
     # -- what the entries tell
 
@@ -89,6 +92,8 @@ class DeviceLists:
         for entry in entries:
             if entry.kind == KIND and entry.user_id is not None:
                 seen.devices.add(entry.user_id)
+            elif entry.kind == signing_store.KIND and entry.user_id == user_id and entry.key is not None:
+                seen.signed.add(entry.key)
             elif entry.kind == "resolution" and entry.room is not None:
                 if await self._engine.rooms.room_id(entry.room) in mine:
                     seen.resolved.add(entry.room)

@@ -13,6 +13,7 @@ import orjson
 from weft.modules.keys import formats
 from weft.modules.keys.one_time_keys import Given
 from weft.modules.keys.own_users import Json, Known
+from weft.modules.keys.signing_store import MASTER, SELF_SIGNING, SigningKey
 from weft.protocol.api.federation.encryption_keys import QueryUserEncryptionKeysResponse
 from weft.protocol.errors import MatrixError
 
@@ -34,7 +35,20 @@ def known(answer: QueryUserEncryptionKeysResponse, asked: Mapping[str, Collectio
                 read = device(keys, user_id, device_id)
                 if read is not None:
                     places[device_id] = read
+    for usage, keys in ((MASTER, answer.master_keys), (SELF_SIGNING, answer.self_signing_keys)):
+        for user_id in keys.keys() & asked.keys():
+            read_key = signing_key(keys[user_id], user_id, usage)
+            if read_key is not None:
+                found.of_usage(usage)[user_id] = orjson.loads(read_key.key)
     return found
+
+
+def signing_key(value: Any, user_id: str, usage: str) -> SigningKey | None:
+    """A key that signs others; None where it is not in its format."""
+    try:
+        return formats.signing_key(value, user_id, usage)
+    except MatrixError:
+        return None
 
 
 def device(keys: Mapping[str, Any], user_id: str, device_id: str) -> Json | None:

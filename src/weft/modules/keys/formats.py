@@ -13,8 +13,10 @@ from typing import Annotated, Any, Final, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from weft.modules.keys.signing_store import SigningKey
 from weft.protocol import canonical_json
-from weft.protocol.errors import BadJson, TooLarge
+from weft.protocol.errors import BadJson, InvalidParam, TooLarge
+from weft.protocol.signatures import VerifyKey, signable
 
 #: Bytes of one key, with its signatures.
 _MOST_BYTES: Final = 16_384
@@ -36,6 +38,13 @@ class _KeyObject(msgspec.Struct):
     fallback: bool = False
 
 
+class _SigningKey(msgspec.Struct):
+    user_id: str
+    usage: Annotated[list[_Short], Meta(max_length=10)]
+    keys: Annotated[dict[_Short, _Short], Meta(max_length=10)]
+    signatures: _Signatures = {}
+
+
 class NamedKey(NamedTuple):
     """A one-time or fallback key; `key` is canonical JSON."""
 
@@ -49,7 +58,33 @@ def device_keys(value: Mapping[str, Any], user_id: str, device_id: str) -> bytes
     read = _convert(value, _DeviceKeys, "device_keys")
     if read.user_id != user_id or read.device_id != device_id:
         raise BadJson("The keys are not those of the device that uploads them.")
-    return encoded({name: member for name, member in value.items() if name != "unsigned"})
+    return encoded(own_part(value, user_id))
+
+
+def signing_key(value: Mapping[str, Any], user_id: str, usage: str) -> SigningKey:
+    """A key that signs others, as it is kept. Raises `BadJson`; `InvalidParam` for another's, or of another usage."""
+    read = _convert(value, _SigningKey, f"{usage}_key")
+    if read.user_id != user_id or usage not in read.usage or len(read.keys) != 1:
+        raise InvalidParam(f"The {usage} key is not one of its user for that usage, with one public key.")
+    ((key_id, public_key),) = read.keys.items()
+    verify_key = VerifyKey.from_base64(key_id, public_key)
+    if key_id != f"ed25519:{public_key}" or verify_key.to_base64() != public_key:
+        raise InvalidParam(f"The {usage} key is not named by itself, in unpadded base64.")
+    return SigningKey(user_id, usage, public_key, encoded(own_part(value, user_id)))
+
+
+def own_part(value: Mapping[str, Any], user_id: str) -> dict[str, Any]:
+    """A key without what others have added: of the signatures, those by its own user."""
+    kept = {name: member for name, member in value.items() if name != "unsigned"}
+    if "signatures" in kept:
+        own = kept["signatures"].get(user_id)
+        kept["signatures"] = {} if own is None else {user_id: own}
+    return kept
+
+
+def signed_part(value: Mapping[str, Any]) -> bytes:
+    """What signatures of a key cover. Raises `BadJson`."""
+    return signable(value)
 
 
 def identity_of(keys: bytes) -> dict[str, str]:

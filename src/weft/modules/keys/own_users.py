@@ -11,8 +11,9 @@ from typing import Any
 
 import orjson
 
-from weft.modules.keys import device_store
+from weft.modules.keys import device_store, signing_store
 from weft.modules.keys.device_store import KeyedDevice
+from weft.modules.keys.signing_store import MASTER, SELF_SIGNING, Signature
 from weft.rooms.engine import Engine
 from weft.storage.database import Transaction
 
@@ -27,6 +28,27 @@ class Known:
     master_keys: dict[str, Json] = field(default_factory=dict)
     self_signing_keys: dict[str, Json] = field(default_factory=dict)
     user_signing_keys: dict[str, Json] = field(default_factory=dict)
+
+    def of_usage(self, usage: str) -> dict[str, Json]:
+        """The signing keys of one usage."""
+        if usage == MASTER:
+            return self.master_keys
+        return self.self_signing_keys if usage == SELF_SIGNING else self.user_signing_keys
+
+    def sign(self, signature: Signature) -> None:
+        """Adds a signature to what it is of, if that is here."""
+        owner, target = signature.target_user_id, signature.target_key
+        signed = self.device_keys.get(owner, {}).get(target) or next(
+            (keys[owner] for keys in self._signing_keys if f"ed25519:{target}" in keys.get(owner, {}).get("keys", {})),
+            None,
+        )
+        if signed is not None:
+            by_user = signed.setdefault("signatures", {}).setdefault(signature.user_id, {})
+            by_user[signature.key_id] = signature.signature
+
+    @property
+    def _signing_keys(self) -> tuple[dict[str, Json], ...]:
+        return self.master_keys, self.self_signing_keys, self.user_signing_keys
 
     def add(self, other: Known) -> None:
         self.device_keys.update(other.device_keys)
@@ -54,6 +76,10 @@ def _known(tx: Transaction, asked: Mapping[str, Collection[str]], names: bool) -
         wanted = asked[device.user_id]
         if device.keys is not None and (not wanted or device.device_id in wanted):
             found.device_keys[device.user_id][device.device_id] = shown(device, names=names)
+    for key in signing_store.of_users(tx, list(asked)):
+        found.of_usage(key.usage)[key.user_id] = orjson.loads(key.key)
+    for signature in signing_store.signatures_of_own(tx, list(asked)):
+        found.sign(signature)
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, field
 
-from weft.protocol.api.endpoint import Auth, Endpoint, Query, Struct, client
+from weft.protocol.api.endpoint import Auth, Body, Empty, Endpoint, Query, Struct, client
 from weft.protocol.api.types import DeviceId, Milliseconds, StreamToken, UserId
 
 #: The name of an algorithm; the bound is ours.
@@ -81,6 +81,27 @@ class GetKeysChangesResponse(Struct):
     left: list[str]
 
 
+class UploadCrossSigningKeysRequest(Struct):
+    """`auth` is the data of user-interactive authentication, whose keys depend on its stage."""
+
+    master_key: Json | None = None
+    self_signing_key: Json | None = None
+    user_signing_key: Json | None = None
+    auth: Json | None = None
+
+
+class UploadCrossSigningSignaturesRequest(Struct):
+    """Signed keys by device id or public key by user id."""
+
+    signed: Body[dict[UserId, dict[str, Json]]]
+
+
+class UploadCrossSigningSignaturesResponse(Struct):
+    """An error by device id or public key by user id."""
+
+    failures: dict[str, dict[str, Json]]
+
+
 UPLOAD_KEYS = Endpoint(
     operation_id="uploadKeys",
     method="POST",
@@ -121,4 +142,31 @@ GET_KEYS_CHANGES = Endpoint(
     rate_limit="lookup",
 )
 
-ENDPOINTS = (UPLOAD_KEYS, QUERY_KEYS, CLAIM_KEYS, GET_KEYS_CHANGES)
+UPLOAD_CROSS_SIGNING_KEYS = Endpoint(
+    operation_id="uploadCrossSigningKeys",
+    method="POST",
+    paths=client("/keys/device_signing/upload", unstable=("unstable/keys/device_signing/upload",)),
+    request=UploadCrossSigningKeysRequest,
+    response=Empty,
+    auth=Auth.SUSPENDED,
+    rate_limit="settings",
+)
+
+UPLOAD_CROSS_SIGNING_SIGNATURES = Endpoint(
+    operation_id="uploadCrossSigningSignatures",
+    method="POST",
+    paths=client("/keys/signatures/upload", unstable=("unstable/keys/signatures/upload",)),
+    request=UploadCrossSigningSignaturesRequest,
+    response=UploadCrossSigningSignaturesResponse,
+    auth=Auth.SUSPENDED,
+    rate_limit="settings",
+)
+
+ENDPOINTS = (
+    UPLOAD_KEYS,
+    QUERY_KEYS,
+    CLAIM_KEYS,
+    GET_KEYS_CHANGES,
+    UPLOAD_CROSS_SIGNING_KEYS,
+    UPLOAD_CROSS_SIGNING_SIGNATURES,
+)
