@@ -19,6 +19,7 @@ from weft.modules import (
     events,
     filters,
     history,
+    key_backup,
     keys,
     legacy,
     membership,
@@ -67,6 +68,7 @@ TABLES = (
     "weft.modules.filters",
     "weft.modules.history",
     "weft.modules.keys",
+    "weft.modules.key_backup",
     "weft.modules.openid",
     "weft.modules.presence",
     "weft.modules.profile",
@@ -198,6 +200,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         keys.module(
             engine, devices_, one_time_keys, cross_signing, ui_auth=ui_auth_, user_rooms=user_rooms, sharing=sharing
         ),
+        key_backup.module(key_backup.KeyBackups(engine, accounts_)),
         membership.module(memberships, members, stripped_states, admitting),
         mutual_rooms.module(user_rooms),
         openid.module(openid.OpenIdService(engine, accounts_)),
