@@ -17,7 +17,6 @@ PROOF: dict[str, str] = json.loads((Path(__file__).parent / "proof.json").read_b
 ENDPOINTS = (*client.ENDPOINTS, *federation.ENDPOINTS)
 #: Declared, and not answered yet: with what they come.
 NOT_ROUTED: dict[str, str] = {
-    "federation.onBindThirdPartyIdentifier": "handshakes",
     "federation.getUserDevices": "encryption keys",
     "federation.claimUserEncryptionKeys": "encryption keys",
     "federation.queryUserEncryptionKeys": "encryption keys",

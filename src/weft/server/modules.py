@@ -201,7 +201,13 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
             engine, devices_, one_time_keys, cross_signing, ui_auth=ui_auth_, user_rooms=user_rooms, sharing=sharing
         ),
         key_backup.module(key_backup.KeyBackups(engine, accounts_)),
-        membership.module(memberships, members, stripped_states, admitting),
+        membership.module(
+            memberships,
+            members,
+            stripped_states,
+            admitting,
+            membership.Binding(engine, admitting, elsewhere, exists=accounts_.exists),
+        ),
         mutual_rooms.module(user_rooms),
         openid.module(openid.OpenIdService(engine, accounts_)),
         policy.module(policy.Policy(engine, access)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from weft.modules.membership.admitting import Admitting
+from weft.modules.membership.binding import Binding
 from weft.modules.membership.client_api import MembershipApi
 from weft.modules.membership.elsewhere import Elsewhere
 from weft.modules.membership.federation_api import FederationApi
@@ -12,12 +13,28 @@ from weft.modules.membership.stripped_state import StrippedStates
 from weft.modules.membership.viewing import Viewing
 from weft.modules.module import Module
 
-__all__ = ["Admitting", "Elsewhere", "Members", "Memberships", "StrippedStates", "Viewing", "member_profile", "module"]
+__all__ = [
+    "Admitting",
+    "Binding",
+    "Elsewhere",
+    "Members",
+    "Memberships",
+    "StrippedStates",
+    "Viewing",
+    "member_profile",
+    "module",
+]
 
 
-def module(memberships: Memberships, members: Members, stripped_states: StrippedStates, admitting: Admitting) -> Module:
+def module(
+    memberships: Memberships,
+    members: Members,
+    stripped_states: StrippedStates,
+    admitting: Admitting,
+    binding: Binding,
+) -> Module:
     return Module(
         name="membership",
-        routes=[*MembershipApi(memberships, members).routes(), *FederationApi(admitting).routes()],
+        routes=[*MembershipApi(memberships, members).routes(), *FederationApi(admitting, binding).routes()],
         appliers=(stripped_states.apply,),
     )

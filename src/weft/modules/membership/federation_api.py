@@ -13,6 +13,7 @@ import orjson
 
 from weft.http.call import Call, Route, route
 from weft.modules.membership.admitting import Admitting, Entered, template_json
+from weft.modules.membership.binding import Binding
 from weft.protocol.api.endpoint import Empty, Raw
 from weft.protocol.api.federation import inviting, joining, knocking, leaving, third_party_invites
 from weft.protocol.errors import NotJson
@@ -22,8 +23,9 @@ _OLDEST: Final = "1"
 
 
 class FederationApi:
-    def __init__(self, admitting: Admitting) -> None:
+    def __init__(self, admitting: Admitting, binding: Binding) -> None:
         self._admitting = admitting
+        self._binding = binding
 
     def routes(self) -> Sequence[Route[Any, Any]]:
         return [
@@ -38,6 +40,7 @@ class FederationApi:
             route(inviting.SEND_INVITE_V1, self.send_invite_v1),
             route(inviting.SEND_INVITE_V2, self.send_invite_v2),
             route(third_party_invites.EXCHANGE_THIRD_PARTY_INVITE, self.exchange_third_party_invite),
+            route(third_party_invites.ON_BIND_THIRD_PARTY_IDENTIFIER, self.on_bind_third_party_identifier),
         ]
 
     async def make_join(self, call: Call[joining.MakeJoinRequest]) -> joining.MakeJoinResponse:
@@ -98,6 +101,12 @@ class FederationApi:
         self, call: Call[third_party_invites.ExchangeThirdPartyInviteRequest]
     ) -> Empty:
         await self._admitting.exchange_third_party_invite(call.origin, call.args)
+        return Empty()
+
+    async def on_bind_third_party_identifier(
+        self, call: Call[third_party_invites.OnBindThirdPartyIdentifierRequest]
+    ) -> Empty:
+        await self._binding.bound(call.args)
         return Empty()
 
 

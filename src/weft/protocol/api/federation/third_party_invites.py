@@ -21,23 +21,15 @@ class ExchangeThirdPartyInviteRequest(Struct):
     event: Body[dict[str, Any]]
 
 
-class SignedThirdPartyInvite(Struct):
-    """Signed by the identity server."""
-
-    mxid: str
-    signatures: dict[str, dict[str, str]]
-    token: str
-
-
 class BoundInvite(Struct):
-    """One invitation that waited for the identifier's owner."""
+    """One invitation that waited for the identifier's owner. What the identity server signed stays as it is."""
 
     medium: str
     address: str
     mxid: UserId
     room_id: RoomId
     sender: UserId
-    signed: SignedThirdPartyInvite
+    signed: dict[str, Any]
 
 
 class OnBindThirdPartyIdentifierRequest(Struct):
