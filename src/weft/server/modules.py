@@ -13,6 +13,7 @@ from weft.modules import (
     account_data,
     accounts,
     admin,
+    dehydrated_devices,
     devices,
     directory,
     discovery,
@@ -63,6 +64,7 @@ TABLES = (
     "weft.modules.account_data",
     "weft.modules.accounts",
     "weft.modules.admin",
+    "weft.modules.dehydrated_devices",
     "weft.modules.devices",
     "weft.modules.directory",
     "weft.modules.filters",
@@ -193,6 +195,9 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
             admin.SharedSecretRegistration(engine, settings.registration.shared_secret_file, accounts_),
         ),
         devices.module(devices_, ui_auth_),
+        dehydrated_devices.module(
+            dehydrated_devices.DehydratedDevices(engine, devices_, keys.DeviceKeys(engine), to_device_)
+        ),
         directory.module(directory_, shows_rooms=settings.federation.public_rooms),
         discovery.module(settings),
         filters.module(filters_),

@@ -19,7 +19,7 @@ from weft.modules.module import Module
 from weft.modules.ui_auth import UiAuthService
 from weft.rooms.engine import Engine
 
-__all__ = ["CrossSigning", "OneTimeKeys", "module"]
+__all__ = ["CrossSigning", "DeviceKeys", "OneTimeKeys", "module"]
 
 
 def module(

@@ -5,7 +5,7 @@ https://spec.matrix.org/v1.19/client-server-api/#device-keys
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -39,19 +39,33 @@ class DeviceKeys:
         user_id, device_id = requester.user_id, requester.device_id
         if device_id is None:
             raise InvalidParam("Keys are uploaded by a device, and the request is not of one.")
-        identity = formats.device_keys(device_keys, user_id, device_id) if device_keys is not None else None
-        one_time = formats.named_keys(one_time_keys, "one_time_keys")
-        fallback = formats.named_keys(fallback_keys, "fallback_keys")
-        if len({one.algorithm for one in fallback}) < len(fallback):
-            raise BadJson("There is one fallback key for each algorithm.")
-        work = partial(
-            _upload, user_id=user_id, device_id=device_id, identity=identity, one_time=one_time, fallback=fallback
+        work = self.prepared(
+            user_id, device_id, device_keys=device_keys, one_time_keys=one_time_keys, fallback_keys=fallback_keys
         )
         try:
             return await self._database.write(work)
         except UniqueViolation:
             # The same upload came to another process at the same time; now its keys are there.
             return await self._database.write(work)
+
+    def prepared(
+        self,
+        user_id: str,
+        device_id: str,
+        *,
+        device_keys: Mapping[str, Any] | None,
+        one_time_keys: Mapping[str, Any] | None,
+        fallback_keys: Mapping[str, Any] | None,
+    ) -> Callable[[WriteTransaction], Stock]:
+        """As `upload`, for whoever has a transaction in which the device is there. Raises `BadJson` and `TooLarge`."""
+        identity = formats.device_keys(device_keys, user_id, device_id) if device_keys is not None else None
+        one_time = formats.named_keys(one_time_keys, "one_time_keys")
+        fallback = formats.named_keys(fallback_keys, "fallback_keys")
+        if len({one.algorithm for one in fallback}) < len(fallback):
+            raise BadJson("There is one fallback key for each algorithm.")
+        return partial(
+            _upload, user_id=user_id, device_id=device_id, identity=identity, one_time=one_time, fallback=fallback
+        )
 
     def removed(self, tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:
         """Drops the keys of devices that are gone, in the transaction that removes them."""
