@@ -406,6 +406,13 @@ class Federation(Section, frozen=True, kw_only=True):
             "names and pictures only in rooms that they share.",
         ),
     ] = True
+    device_names: Annotated[
+        bool,
+        Doc(
+            text="Whether other servers are told what this server's users have named their devices.",
+            risk='Such names may say more than people are aware of, as "Alice\'s work phone" does.',
+        ),
+    ] = False
     notaries: Annotated[
         tuple[str, ...],
         Doc(

@@ -16,11 +16,7 @@ ROOT = Path(__file__).parents[2]
 PROOF: dict[str, str] = json.loads((Path(__file__).parent / "proof.json").read_bytes())
 ENDPOINTS = (*client.ENDPOINTS, *federation.ENDPOINTS)
 #: Declared, and not answered yet: with what they come.
-NOT_ROUTED: dict[str, str] = {
-    "federation.getUserDevices": "encryption keys",
-    "federation.claimUserEncryptionKeys": "encryption keys",
-    "federation.queryUserEncryptionKeys": "encryption keys",
-}
+NOT_ROUTED: dict[str, str] = {}
 OPERATIONS = [endpoint.name for endpoint in ENDPOINTS if endpoint.name not in NOT_ROUTED]
 
 

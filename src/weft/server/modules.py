@@ -203,7 +203,14 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         filters.module(filters_),
         history.module(engine, history_, history.Serving(engine, access, server_sight)),
         keys.module(
-            engine, devices_, one_time_keys, cross_signing, ui_auth=ui_auth_, user_rooms=user_rooms, sharing=sharing
+            engine,
+            devices_,
+            one_time_keys,
+            cross_signing,
+            ui_auth=ui_auth_,
+            user_rooms=user_rooms,
+            sharing=sharing,
+            shows_device_names=settings.federation.device_names,
         ),
         key_backup.module(key_backup.KeyBackups(engine, accounts_)),
         membership.module(

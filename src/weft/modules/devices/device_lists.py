@@ -38,9 +38,11 @@ class Change(NamedTuple):
 def changed(tx: WriteTransaction, user_id: str, device_id: str) -> int:
     """Tells that a device has changed, come or gone; the number of the change."""
     stream_id: int = tx.value(
-        """INSERT INTO device_lists (user_id, stream_id, position) VALUES (:user_id, 1, 0)
-           ON CONFLICT (user_id) DO UPDATE SET stream_id = device_lists.stream_id + 1 RETURNING stream_id""",
+        """INSERT INTO device_lists (user_id, stream_id, position, device_id) VALUES (:user_id, 1, 0, :device_id)
+           ON CONFLICT (user_id) DO UPDATE SET stream_id = device_lists.stream_id + 1, device_id = excluded.device_id
+           RETURNING stream_id""",
         user_id=user_id,
+        device_id=device_id,
     )
     _tell(tx, user_id, Change(stream_id, device_id))
     return stream_id
@@ -67,6 +69,15 @@ def stream_id_of(tx: Transaction, user_id: str) -> int:
     return found or 0
 
 
+def newest_of(tx: Transaction, users: Collection[str]) -> dict[str, Change]:
+    """The newest numbered change of some users' lists."""
+    rows = tx.all(
+        "SELECT user_id, stream_id, device_id FROM device_lists WHERE user_id IN :users AND stream_id > 0",
+        users=list(users),
+    )
+    return {user_id: Change(stream_id, device_id) for user_id, stream_id, device_id in rows}
+
+
 def position_of(tx: Transaction, user_id: str) -> int:
     """Where in the log a user's newest change is; 0 where there was none."""
     found: int | None = tx.value("SELECT position FROM device_lists WHERE user_id = :user_id", user_id=user_id)
@@ -76,9 +87,3 @@ def position_of(tx: Transaction, user_id: str) -> int:
 def changed_since(tx: Transaction, since: Vector) -> list[str]:
     """Whose lists have changed after a vector."""
     return [user_id for (user_id,) in tx.all(f"SELECT user_id FROM device_lists WHERE {beyond(since)}")]
-
-
-def which_changed_since(tx: Transaction, since: Vector, users: Collection[str]) -> list[str]:
-    """Of some users, those whose lists have changed after a vector."""
-    rows = tx.all(f"SELECT user_id FROM device_lists WHERE user_id IN :users AND {beyond(since)}", users=list(users))
-    return [user_id for (user_id,) in rows]

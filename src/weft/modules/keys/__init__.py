@@ -11,10 +11,14 @@ from weft.modules.keys.cross_signing import CrossSigning
 from weft.modules.keys.cross_signing_api import CrossSigningApi
 from weft.modules.keys.device_keys import DeviceKeys
 from weft.modules.keys.device_lists import DeviceLists
+from weft.modules.keys.federation import KeysFederation
+from weft.modules.keys.federation_api import FederationApi
 from weft.modules.keys.one_time_keys import OneTimeKeys
 from weft.modules.keys.own_users import OwnUsers
+from weft.modules.keys.remote_lists import RemoteLists
 from weft.modules.keys.signatures import Signatures
 from weft.modules.keys.sync import KeysSync
+from weft.modules.keys.updates import DEVICE_LIST_UPDATE, SIGNING_KEY_UPDATE, Updates
 from weft.modules.module import Module
 from weft.modules.ui_auth import UiAuthService
 from weft.rooms.engine import Engine
@@ -31,17 +35,24 @@ def module(
     ui_auth: UiAuthService,
     user_rooms: UserRooms,
     sharing: Sharing,
+    shows_device_names: bool,
 ) -> Module:
     device_keys = DeviceKeys(engine)
     devices.on_deleted.append(device_keys.removed)
-    asking = Asking(engine, OwnUsers(engine), one_time_keys)
+    own_users, remote_lists = OwnUsers(engine), RemoteLists(engine, user_rooms)
+    updates = Updates(engine, remote_lists)
+    asking = Asking(engine, own_users, remote_lists, one_time_keys)
     device_lists = DeviceLists(engine, user_rooms, sharing)
     return Module(
         name="keys",
         routes=[
             *ClientApi(engine, device_keys, asking, device_lists).routes(),
             *CrossSigningApi(engine, cross_signing, Signatures(engine), asking, ui_auth).routes(),
+            *FederationApi(engine, own_users, one_time_keys, names=shows_device_names).routes(),
         ],
         sync=KeysSync(engine, sharing, device_lists),
+        tasks=remote_lists.tasks,
+        edus={DEVICE_LIST_UPDATE: updates.take_device, SIGNING_KEY_UPDATE: updates.take_signing_keys},
+        outgoing=(KeysFederation(engine, sharing, own_users, names=shows_device_names),),
         appliers=(one_time_keys.apply,),
     )

@@ -20,6 +20,7 @@ from weft.modules.keys import foreign, signing_store
 from weft.modules.keys.one_time_keys import Given, OneTimeKeys
 from weft.modules.keys.one_time_store import Wanted
 from weft.modules.keys.own_users import Known, OwnUsers
+from weft.modules.keys.remote_lists import RemoteLists
 from weft.protocol.api.endpoint import Endpoint
 from weft.protocol.api.federation.encryption_keys import (
     CLAIM_USER_ENCRYPTION_KEYS,
@@ -43,8 +44,11 @@ Failures = dict[str, dict[str, Any]]
 
 
 class Asking:
-    def __init__(self, engine: Engine, own_users: OwnUsers, one_time_keys: OneTimeKeys) -> None:
+    def __init__(
+        self, engine: Engine, own_users: OwnUsers, remote_lists: RemoteLists, one_time_keys: OneTimeKeys
+    ) -> None:
         self._engine = engine
+        self._remote_lists = remote_lists
         self._own_users = own_users
         self._one_time_keys = one_time_keys
 
@@ -56,7 +60,7 @@ class Asking:
         found = await self._own_users.known(own)
 
         async def ask(server_name: str, some: Mapping[str, Collection[str]]) -> None:
-            found.add(await self._query_server(user_id, server_name, some))
+            await self._query_server(user_id, server_name, some, found)
 
         failures = await self._ask_all(others, ask, timeout_ms)
         # How one's own keys sign others is nobody else's business, and neither is who has signed whom.
@@ -85,10 +89,40 @@ class Asking:
 
         return given, await self._ask_all(others, ask, timeout_ms)
 
-    async def _query_server(self, user_id: str, server_name: str, asked: Mapping[str, Collection[str]]) -> Known:
-        request = QueryUserEncryptionKeysRequest(device_keys={owner: list(of) for owner, of in asked.items()})
-        answer = await self._call(user_id, server_name, QUERY_USER_ENCRYPTION_KEYS, request)
-        return foreign.known(answer, asked)
+    async def _query_server(
+        self, user_id: str, server_name: str, asked: Mapping[str, Collection[str]], found: Known
+    ) -> None:
+        """Adds what is known of a server's users: from lists that are followed, or else as the server tells it.
+
+        Of those who share a room with somebody here the list is followed from now on.
+        """
+        known = await self._remote_lists.known(asked)
+        others = {owner: devices for owner, devices in asked.items() if owner not in known.device_keys}
+        sharing = [owner for owner in others if await self._remote_lists.shares_a_room(owner)]
+        origin = domain_of(user_id)
+        answers = await asyncio.gather(
+            *(self._remote_lists.ask(owner, origin) for owner in sharing), return_exceptions=True
+        )
+        problem: BaseException | None = None
+        for owner, answer in zip(sharing, answers, strict=True):
+            if isinstance(answer, Known):
+                del others[owner]
+                known.add(answer)
+            elif not isinstance(answer, Refused):
+                # Nobody is asked again what they have just not answered.
+                del others[owner]
+                problem = answer
+        for owner, devices in asked.items():
+            wanted = known.device_keys.get(owner)
+            if devices and wanted is not None:
+                known.device_keys[owner] = {name: keys for name, keys in wanted.items() if name in devices}
+        found.add(known)
+        if others and problem is None:
+            request = QueryUserEncryptionKeysRequest(device_keys={owner: list(of) for owner, of in others.items()})
+            answered = await self._call(user_id, server_name, QUERY_USER_ENCRYPTION_KEYS, request)
+            found.add(foreign.known(answered, others))
+        if problem is not None:
+            raise problem
 
     async def _call(self, user_id: str, server_name: str, endpoint: Endpoint[Q, R], request: Q) -> R:
         return await self._engine.remote.federation.peers.call(

@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 
 from weft.modules.keys import formats
+from weft.modules.keys.device_store import KeyedDevice
 from weft.modules.keys.one_time_keys import Given
 from weft.modules.keys.own_users import Json, Known
 from weft.modules.keys.signing_store import MASTER, SELF_SIGNING, SigningKey
@@ -62,6 +63,21 @@ def device(keys: Mapping[str, Any], user_id: str, device_id: str) -> Json | None
     if isinstance(name, str) and name:
         read["unsigned"] = {"device_display_name": name[:_LONGEST_NAME]}
     return read
+
+
+def stored_device(user_id: str, device_id: str, keys: Any, display_name: Any) -> KeyedDevice:
+    """A device as it is kept; without keys where they are not in their format."""
+    try:
+        read = formats.device_keys(keys, user_id, device_id) if keys is not None else None
+    except MatrixError:
+        read = None
+    name = display_name[:_LONGEST_NAME] if isinstance(display_name, str) else ""
+    return KeyedDevice(user_id, device_id, name, read)
+
+
+def is_device_id(device_id: str) -> bool:
+    """Whether something may be the name of a device; others than we take more than letters and digits for one."""
+    return 0 < len(device_id) <= 512
 
 
 def given(answer: Mapping[str, Mapping[str, Mapping[str, Any]]], asked: Mapping[str, Mapping[str, str]]) -> Given:

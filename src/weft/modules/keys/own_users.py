@@ -67,10 +67,11 @@ class OwnUsers:
         `names`: whether devices are told with their display names.
         """
         few = self._database.get if len(asked) <= 16 else self._database.read
-        return await few(_known, asked, names)
+        return await few(known_of, asked, names)
 
 
-def _known(tx: Transaction, asked: Mapping[str, Collection[str]], names: bool) -> Known:
+def known_of(tx: Transaction, asked: Mapping[str, Collection[str]], names: bool) -> Known:
+    """What `OwnUsers.known` answers, within a transaction."""
     found = Known(device_keys={user_id: {} for user_id in asked})
     for device in device_store.of_users(tx, list(asked)):
         wanted = asked[device.user_id]

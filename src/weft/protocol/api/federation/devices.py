@@ -5,12 +5,13 @@ https://spec.matrix.org/v1.19/server-server-api/#device-management
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import field
+from msgspec import Meta, field
 
 from weft.protocol.api.endpoint import Api, Auth, Endpoint, Path, Struct, federation
 from weft.protocol.api.types import UserId
+from weft.protocol.canonical_json import MAX_INTEGER
 
 
 class GetUserDevicesRequest(Struct):
@@ -29,7 +30,7 @@ class GetUserDevicesResponse(Struct):
     """`stream_id` is the place in the stream of `m.device_list_update` from which this is."""
 
     user_id: str
-    stream_id: int
+    stream_id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
     devices: list[UserDevice]
     master_key: dict[str, Any] | None = None
     self_signing_key: dict[str, Any] | None = None

@@ -1,0 +1,106 @@
+"""What other servers are told of our users' devices as they change: each server that shares a room with the user.
+
+https://spec.matrix.org/v1.19/server-server-api/#device-management
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from weft.modules.devices import device_lists
+from weft.modules.devices.device_lists import KIND, Change
+from weft.modules.events import Sharing
+from weft.modules.keys import device_store
+from weft.modules.keys.own_users import Known, OwnUsers
+from weft.modules.keys.updates import DEVICE_LIST_UPDATE, SIGNING_KEY_UPDATE
+from weft.rooms.engine import Engine
+from weft.storage.database import Transaction
+from weft.storage.positions import Entry, Vector
+
+
+class KeysFederation:
+    """Implements `weft.federation.sender.Outgoing`. `names`: whether devices are told with their display names."""
+
+    kinds = frozenset({KIND})
+
+    def __init__(self, engine: Engine, sharing: Sharing, own_users: OwnUsers, *, names: bool) -> None:
+        self._engine = engine
+        self._sharing = sharing
+        self._own_users = own_users
+        self._names = names
+
+    async def servers(self, entry: Entry) -> Iterable[str]:
+        if entry.user_id is None or not self._engine.is_local(entry.user_id):
+            return ()
+        return await self._servers_of(entry.user_id)
+
+    async def _servers_of(self, user_id: str) -> set[str]:
+        found: set[str] = set()
+        for room_id in await self._sharing.joined(user_id):
+            room = self._engine.rooms.cached(room_id) or await self._engine.rooms.find(room_id)
+            if room is not None:
+                found.update(room.servers)
+        return found
+
+    async def edus(self, server_name: str, entries: Sequence[Entry]) -> Sequence[dict[str, Any]]:
+        changes = [(entry.user_id, Change.of(entry)) for entry in entries if entry.user_id is not None]
+        return await self._told(changes)
+
+    async def missed(self, server_name: str, since: Vector) -> Sequence[dict[str, Any]]:
+        """The newest change of each user: who missed one before it finds that out from its number."""
+        changed = await self._engine.database.read(device_lists.changed_since, since)
+        users = [
+            user_id
+            for user_id in changed
+            if self._engine.is_local(user_id) and server_name in await self._servers_of(user_id)
+        ]
+        newest = await self._engine.database.read(device_lists.newest_of, users)
+        signing = [(user_id, Change(0, "")) for user_id in users]
+        return await self._told([*newest.items(), *signing])
+
+    async def _told(self, changes: Sequence[tuple[str, Change]]) -> list[dict[str, Any]]:
+        """The EDUs of changes, as things are now, each once."""
+        users = dict.fromkeys(user_id for user_id, _ in changes)
+        known = await self._own_users.known(dict.fromkeys(users, ()), names=False)
+        names = await self._engine.database.read(_names, list(users))
+        return [
+            self._device(known, names, user_id, change) if change.device_id else self._signing_keys(known, user_id)
+            for user_id, change in dict.fromkeys(
+                (user_id, change if change.device_id else Change(0, "")) for user_id, change in changes
+            )
+        ]
+
+    def _device(
+        self, known: Known, names: Mapping[tuple[str, str], str], user_id: str, change: Change
+    ) -> dict[str, Any]:
+        stream_id, device_id = change
+        content: dict[str, Any] = {
+            "user_id": user_id,
+            "device_id": device_id,
+            "stream_id": stream_id,
+            "prev_id": [stream_id - 1] if stream_id > 1 else [],
+        }
+        name = names.get((user_id, device_id))
+        keys = known.device_keys[user_id].get(device_id)
+        if name is None:
+            content["deleted"] = True
+        if name and self._names:
+            content["device_display_name"] = name
+        if keys is not None:
+            content["keys"] = keys
+        return {"edu_type": DEVICE_LIST_UPDATE, "content": content}
+
+    @staticmethod
+    def _signing_keys(known: Known, user_id: str) -> dict[str, Any]:
+        content: dict[str, Any] = {"user_id": user_id}
+        if user_id in known.master_keys:
+            content["master_key"] = known.master_keys[user_id]
+        if user_id in known.self_signing_keys:
+            content["self_signing_key"] = known.self_signing_keys[user_id]
+        return {"edu_type": SIGNING_KEY_UPDATE, "content": content}
+
+
+def _names(tx: Transaction, users: Sequence[str]) -> dict[tuple[str, str], str]:
+    """What each device of some users is called, "" for one without a name."""
+    return {(device.user_id, device.device_id): device.display_name for device in device_store.of_users(tx, users)}
