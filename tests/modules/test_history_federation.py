@@ -289,14 +289,25 @@ async def test_a_request_that_is_not_signed_is_refused(alice: Client, stranger: 
         answer.refused(401, "M_UNAUTHORIZED")
 
 
-async def test_a_server_that_has_left_is_not_answered(alice: Client, stranger: Stranger) -> None:
-    room_id, _ = await room_with_eve(alice, stranger)
+async def test_a_server_that_has_left_learns_of_its_own_time_alone(alice: Client, stranger: Stranger) -> None:
+    """It may have been put out while it could not be reached: then it finds the way to the event that did it."""
+    room_id, joined = await room_with_eve(alice, stranger)
     eve = stranger.user("eve")
-    left = await stranger.send(
-        room_id, Draft(type="m.room.member", sender=eve, state_key=eve, content={"membership": "leave"})
-    )
-    for method, path, json, query in _requests(room_id, left.event_id):
+    shared = await alice.send(room_id, "with eve")
+    kicked = (await alice.post(f"/_matrix/client/v3/rooms/{quote(room_id)}/kick", {"user_id": eve})).ok()
+    assert kicked == {}
+    state = (await alice.get(f"/_matrix/client/v3/rooms/{quote(room_id)}/state")).ok()
+    (kick,) = [event["event_id"] for event in state if event["state_key"] == eve]
+    after = await alice.send(room_id, "without eve")
+    for method, path, json, query in _requests(room_id, after):
         (await stranger.request(method, path, json=json, query=query)).refused(403, "M_FORBIDDEN")
+    asked = {"earliest_events": [joined.event_id], "latest_events": [kick], "limit": 10}
+    between = (await stranger.post(f"/get_missing_events/{quote(room_id)}", asked)).ok()["events"]
+    assert ids(between) == [shared]
+    told = (await stranger.get(f"/state_ids/{quote(room_id)}", event_id=kick)).ok()
+    assert joined.event_id in told["pdu_ids"]
+    assert bodies((await stranger.get(f"/event/{quote(shared)}")).ok()["pdus"]) == ["with eve"]
+    (await stranger.get(f"/event/{quote(after)}")).refused(404, "M_NOT_FOUND")
 
 
 async def test_a_server_that_the_room_keeps_out_is_not_answered(alice: Client, stranger: Stranger) -> None:

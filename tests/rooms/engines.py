@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from weft.graph.build import Draft, Identity
+from weft.graph.outcome import Outcome
+from weft.protocol.event import Event
 from weft.protocol.room_versions import RoomVersion, room_version
 from weft.protocol.signatures import SigningKey
 from weft.protocol.state_resolution import resolve_maps
@@ -18,8 +20,9 @@ from weft.rooms.room import Room
 from weft.storage import events, rooms, snapshots
 from weft.storage.cache import Budget
 from weft.storage.database import Database, Transaction
+from weft.storage.events import StoredEvent
 from weft.storage.followers import Follower
-from weft.storage.positions import split
+from weft.storage.positions import HISTORY_END, split
 
 ALICE, BOB = "@alice:a", "@bob:a"
 _TIME = itertools.count(1_000_000)
@@ -32,7 +35,7 @@ async def start_engine(
     rng = random.Random(name)
     made = Engine(
         database,
-        identities={domain: _identity(domain) for domain in ("a", "b")},
+        identities={domain: identity_of(domain) for domain in ("a", "b")},
         outside=Outside(now_ms=lambda: next(_TIME), random_bytes=rng.randbytes),
         budget=Budget(budget),
         name=name,
@@ -41,7 +44,8 @@ async def start_engine(
     return made
 
 
-def _identity(domain: str) -> Identity:
+def identity_of(domain: str) -> Identity:
+    """A domain's name and key, the same wherever it is asked for."""
     key = SigningKey("ed25519:test", hashlib.sha256(domain.encode()).digest())
     return Identity(domain, key, lambda: random.randbytes(9).hex())
 
@@ -96,7 +100,10 @@ def _check_log(tx: Transaction) -> None:
         numbers.setdefault(writer, []).append(number)
     for writer, found in numbers.items():
         assert found == list(range(1, len(found) + 1)), f"writer {writer} has gaps"
-    lost = tx.all("SELECT event_id FROM events WHERE position NOT IN (SELECT position FROM log)")
+    lost = tx.all(
+        "SELECT event_id FROM events WHERE position > :history AND position NOT IN (SELECT position FROM log)",
+        history=HISTORY_END,
+    )
     assert lost == [], "events without an entry"
     without = tx.all("SELECT position FROM log WHERE kind = 'event' AND position NOT IN (SELECT position FROM events)")
     assert without == [], "entries without their event"
@@ -106,17 +113,28 @@ def _check_room(tx: Transaction, row: rooms.RoomRow) -> str:
     positions = [p for (p,) in tx.all("SELECT position FROM events WHERE room = :room", room=row.room)]
     stored = events.by_positions(tx, positions)
     known = {one.event.event_id: one for one in stored.values()}
+    gaps = {one for (one,) in tx.all("SELECT event_id FROM missing_events WHERE room = :room", room=row.room)}
     built_on: set[str] = set()
+    accepted: set[str] = set()
     for one in known.values():
         event = one.event
-        assert set(event.prev_events) <= known.keys(), f"{event} builds on what is not there"
         assert set(event.auth_events) <= known.keys(), f"{event} leans on what is not there"
+        if one.outcome is Outcome.OUTLIER:
+            assert one.snapshot is None, f"{event} has no place in the graph, but a state"
+            continue
         assert one.snapshot is not None
-        built_on.update(event.prev_events)
+        placed = {event_id for event_id in event.prev_events if event_id in known and known[event_id].snapshot}
+        assert set(event.prev_events) <= placed | gaps, f"{event} builds on what is not there, and is no gap"
+        is_refused = one.outcome.is_rejected
         if event.state_key is not None:
-            assert snapshots.entries(tx, one.snapshot, [event.key]) == {event.key: event.event_id}
+            at_its_place = snapshots.entries(tx, one.snapshot, [event.key])
+            assert (at_its_place == {event.key: event.event_id}) is not is_refused, event
+        if one.outcome is Outcome.ACCEPTED:
+            accepted.add(event.event_id)
+            built_on.update(_before(event, known))
+    assert not {one for one in gaps if one in known and known[one].snapshot}, "what is here is no gap"
     front = set(events.forward_extremities(tx, row.room))
-    assert front == known.keys() - built_on, "the front is what nothing builds on"
+    assert front == accepted - built_on, "the front is what nothing builds on"
     assert row.snapshot is not None
     applied = snapshots.load(tx, row.snapshot).state
     for event_id in applied.values():
@@ -138,6 +156,17 @@ def _check_room(tx: Transaction, row: rooms.RoomRow) -> str:
     if not row.forked:
         assert resolved == dict(applied), "the tables hold another state than the graph's ends resolve to"
     return hashlib.sha256(repr(sorted(resolved.items())).encode()).hexdigest()
+
+
+def _before(event: Event, known: Mapping[str, StoredEvent]) -> set[str]:
+    """What an event builds on, and what lies behind that with only refused events in between."""
+    agenda, found = list(event.prev_events), set(event.prev_events)
+    while agenda:
+        one = known.get(agenda.pop())
+        if one is not None and one.outcome is not Outcome.ACCEPTED:
+            agenda += [event_id for event_id in one.event.prev_events if event_id not in found]
+            found.update(one.event.prev_events)
+    return found
 
 
 def check_in_memory(engine: Engine, room: Room) -> None:

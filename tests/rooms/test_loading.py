@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.rooms.engines import ALICE, BOB, make_room, member, message, start_engine, state
 from weft.rooms.engine import Engine
 from weft.rooms.room import TIMELINE, Room
@@ -96,4 +98,27 @@ async def test_a_small_room_is_read_to_its_beginning(tmp_path: Path) -> None:
     await engine.rooms.deepen(room)
     assert room.timeline_whole
     assert room.timeline[0].event.type == "m.room.create"
+    await engine.stop()
+
+
+async def test_what_is_stale_as_soon_as_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anybody who waited was told. The server once asked for the same finished reading for ever."""
+    engine, ids = await engine_with_rooms(tmp_path)
+    waiting = asyncio.create_task(engine.rooms.get(ids[0]))
+    while engine.rooms.cached(ids[0]) is None:
+        await asyncio.sleep(0)
+    engine.rooms.drop(ids[0])
+    shield, asked = asyncio.shield, 0
+
+    def counting(future: asyncio.Future[Room]) -> asyncio.Future[Room]:
+        nonlocal asked
+        asked += 1
+        assert asked < 100, "the same reading is asked for again and again"
+        return shield(future)
+
+    monkeypatch.setattr(asyncio, "shield", counting)
+    assert not (await engine.rooms.get(ids[0])).stale
+    assert not (await waiting).stale
     await engine.stop()

@@ -57,6 +57,30 @@ def concerned(tx: Transaction, rooms: Collection[int], server_name: str, since: 
     return [room for room in rooms if room in found]
 
 
+def newest(tx: Transaction, room: int, server_name: str, since: Vector) -> list[str]:
+    """The ids of the events from which a server finds whatever it missed of a room.
+
+    One that is in the room finds it from the ends of the graph. One that is not has a claim only to what put it out.
+    """
+    pattern = f"%:{_like(server_name)}"
+    is_in = tx.value(
+        """SELECT COUNT(*) FROM memberships
+           WHERE room = :room AND user_id LIKE :pattern ESCAPE '!' AND membership = 'join'""",
+        room=room,
+        pattern=pattern,
+    )
+    if is_in:
+        return ends(tx, room)
+    rows = tx.all(
+        f"""SELECT event_id FROM memberships
+            WHERE room = :room AND user_id LIKE :pattern ESCAPE '!' AND {beyond(since)}
+            ORDER BY position DESC LIMIT 20""",
+        room=room,
+        pattern=pattern,
+    )
+    return [event_id for (event_id,) in rows]
+
+
 def ends(tx: Transaction, room: int) -> list[str]:
     rows = tx.all("SELECT event_id FROM forward_extremities WHERE room = :room ORDER BY event_id LIMIT 20", room=room)
     return [event_id for (event_id,) in rows]

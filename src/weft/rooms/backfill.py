@@ -6,7 +6,7 @@ https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-miss
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 import structlog
@@ -16,6 +16,7 @@ from weft.graph.order import parents_first
 from weft.protocol.api.federation.backfill import BACKFILL_ROOM, BackfillRoomRequest
 from weft.protocol.api.federation.events import GET_EVENT_BY_TIMESTAMP, GetEventByTimestampRequest
 from weft.protocol.event import Event
+from weft.protocol.identifiers import domain_of
 from weft.rooms.incoming import Incoming
 from weft.rooms.missing import FAILURES, MissingEvents
 from weft.rooms.room import Room
@@ -34,19 +35,30 @@ _ENDS: Final = 20
 _ROUNDS: Final = 3
 #: Seconds for which a reader waits.
 _PATIENCE: Final = 20.0
+#: A server that has been away for longer is not waited for where others don't have what is missing.
+_PATIENCE_WITH_THE_ABSENT_MS: Final = 7 * 24 * 3600 * 1000
 #: Seconds between two requests that nobody waits for.
 _POLITE: Final = 0.2
 
 
 class Backfill:
     def __init__(
-        self, database: Database, rooms: Rooms, incoming: Incoming, missing: MissingEvents, peers: Peers
+        self,
+        database: Database,
+        rooms: Rooms,
+        incoming: Incoming,
+        missing: MissingEvents,
+        peers: Peers,
+        now_ms: Callable[[], int],
     ) -> None:
         self._database = database
         self._rooms = rooms
         self._incoming = incoming
         self._missing = missing
         self._peers = peers
+        self._now_ms = now_ms
+        #: Servers that had nothing of some gaps, by room: they are not asked for the same again.
+        self._had_nothing: dict[str, tuple[list[Gap], set[str]]] = {}
         #: What is being fetched, by room: others wait for it and look again.
         self._fetching: dict[str, asyncio.Task[bool]] = {}
 
@@ -99,38 +111,59 @@ class Backfill:
             before: list[Gap] = []
             room = await self._rooms.find(room_id)
             while room is not None and (found := await self._database.read(gaps.wanted, room.number, _ENDS)):
-                is_stuck = found == before or not room.joined_local or not await self._fetch(room, found)
-                if is_stuck and self._missing.servers(room) and not self._is_anybody_there(room):
+                is_stuck = found == before or not room.joined_local or not await self._fetch(room, found, unasked=True)
+                if is_stuck and room.joined_local and await self._is_somebody_away(room, found):
                     break
                 if is_stuck:
+                    self._had_nothing.pop(room_id, None)
                     await self._database.write(gaps.give_up, room.number, [gap.event_id for gap in found])
                 before = found
                 await asyncio.sleep(_POLITE)
                 room = await self._rooms.find(room_id)
 
-    def _is_anybody_there(self, room: Room) -> bool:
-        return any(self._peers.is_available(server) for server in self._missing.servers(room))
+    async def _servers(self, room: Room, found: Sequence[Gap]) -> list[str]:
+        """Whom to ask: the servers that built on what is missing, and then the others."""
+        senders = await self._database.read(gaps.builders, room.number, found)
+        return self._missing.servers(room, map(domain_of, senders))
+
+    async def _is_somebody_away(self, room: Room, found: Sequence[Gap]) -> bool:
+        """Whether any of those who may have what is missing can't be asked just now, and may come back."""
+        long_ago = self._now_ms() - _PATIENCE_WITH_THE_ABSENT_MS
+        for server in await self._servers(room, found):
+            since = self._peers.failing_since_ms(server)
+            if since is not None and since > long_ago and not self._peers.is_available(server):
+                return True
+        return False
 
     async def _is_far(self, room: Room, gap: Gap, depth: int, count: int) -> bool:
         """Whether more than what is wanted lies between a place and a gap."""
         return await self._database.get(gaps.known_between, room.number, gap.depth, depth, count + 1) > count
 
-    async def _fetch(self, room: Room, found: Sequence[Gap]) -> bool:
+    async def _fetch(self, room: Room, found: Sequence[Gap], *, unasked: bool = False) -> bool:
         """Asks the room's servers for what is missing. Whether anything came."""
         task = self._fetching.get(room.id)
         if task is None:
-            task = self._fetching[room.id] = asyncio.create_task(self._fetch_once(room, found))
+            task = self._fetching[room.id] = asyncio.create_task(self._fetch_once(room, found, unasked))
             task.add_done_callback(lambda _: self._fetching.pop(room.id, None))
         return await asyncio.shield(task)
 
-    async def _fetch_once(self, room: Room, found: Sequence[Gap]) -> bool:
+    async def _fetch_once(self, room: Room, found: Sequence[Gap], unasked: bool) -> bool:
         ids = [gap.event_id for gap in found]
-        for server in self._missing.servers(room):
+        gaps_then, had_nothing = self._had_nothing.get(room.id, ([], set()))
+        if gaps_then != found:
+            had_nothing = set()
+        for server in await self._servers(room, found):
+            if unasked and server in had_nothing:
+                continue
             try:
                 if await self._fetch_from(room, server, ids):
+                    self._had_nothing.pop(room.id, None)
                     return True
             except FAILURES as error:
                 log.info("a room's past can't be had", room_id=room.id, server=server, reason=str(error))
+            else:
+                had_nothing.add(server)
+                self._had_nothing[room.id] = (list(found), had_nothing)
         return False
 
     async def _fetch_from(self, room: Room, server: str, ids: Sequence[str]) -> bool:

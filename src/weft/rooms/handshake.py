@@ -178,6 +178,9 @@ class Handshakes:
             raise PeerError(f"{server} left out members though we did not ask for that")
         event = await self._signed(event, told, server)
         inspected = await self._incoming.inspect(event.room_id, version, [*told.state, *told.auth_chain])
+        if any(one.sender_domain == server for one in inspected.later):
+            # It is there, so its keys can be had. A state without its own users would refuse what they do, for good.
+            raise PeerError(f"the keys of {server} can't be had just now", permanent=False)
         state_ids = inspected.ids[: len(told.state)]
         number = await self._database.write(ensure_room, event.room_id, version)
         place = Place(event.room_id, number, version)

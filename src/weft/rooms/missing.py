@@ -153,11 +153,14 @@ class MissingEvents:
         auth_missing = await self._unknown(event.auth_events)
         if auth_missing:
             await self._fetch_auth(room, event, servers)
-        given = {}
+        given: dict[str, Before] = {}
         missing = await self._unplaced(event.prev_events)
         if missing:
             given[event.event_id] = await self._state_before(room, event, missing, servers, wanted=not past)
         taken = (await self._receive.take(room_id, [event], given=given, past=past, late=late))[event.event_id]
+        if taken.in_doubt:
+            given[event.event_id] = await self._state_before(room, event, (), servers, wanted=False)
+            taken = (await self._receive.take(room_id, [event], given=given, late=late))[event.event_id]
         if taken.is_missing_something:
             raise PeerError(f"nobody has what {event.event_id} refers to", permanent=False)
         return taken
@@ -217,6 +220,8 @@ class MissingEvents:
     ) -> Before:
         """The state before an event, as another server has it, merged with what the known ones it builds on say."""
         snapshot = await self._fetch_state(room, event, servers)
+        # The states of what is being written just now can't be read yet.
+        await self._rooms.settled(room.id)
         placed = await self._rooms.events([one for one in event.prev_events if one not in missing])
         ids = {one.snapshot for one in placed.values() if one.snapshot is not None}
         if not ids:

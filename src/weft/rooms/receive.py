@@ -61,10 +61,12 @@ class Taken(NamedTuple):
     verdict: Verdict | None
     missing_prev: tuple[str, ...] = ()
     missing_auth: tuple[str, ...] = ()
+    #: The state before it forbids it; but that may lack what others have of it.
+    in_doubt: bool = False
 
     @property
     def is_missing_something(self) -> bool:
-        return bool(self.missing_prev or self.missing_auth)
+        return bool(self.missing_prev or self.missing_auth or self.in_doubt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,9 @@ class Receive:
         #: Events whose write is under way.
         self._on_their_way: dict[str, StoredEvent] = {}
         self.policy: Policy | None = None
+        #: Whether a room's state may lack events that could not be verified when they were needed. An event that it
+        #: forbids is then not refused before others were asked for the state: that would be for good.
+        self.is_in_doubt: Callable[[Room], Awaitable[bool]] | None = None
 
     async def take(
         self,
@@ -207,8 +212,15 @@ class Receive:
             if missing_auth or (missing_prev and before is None):
                 return Taken(None, tuple(missing_prev) if before is None else (), tuple(missing_auth)), None, True
             if before is None:
+                if len(prev) > 1 and not self._on_their_way.keys().isdisjoint(prev):
+                    # Their states are resolved from what is on disk.
+                    await self._rooms.settled(room_id)
+                    if self._rooms.cached(room_id) is not room:
+                        continue
                 before = await self._before(room, event, list(prev.values()))
             judged = await self._judge(room, event, before, auth, way.past)
+            if await self._is_doubtful(room, judged, way):
+                return Taken(None, in_doubt=True), None, True
             # While something was looked up the room may have moved on under what was judged by it.
             now = self._rooms.cached(room_id)
             if now is not room or (judged.by_front and room.front_snapshot is not before.snapshot):
@@ -219,6 +231,12 @@ class Receive:
             future, is_linear = self._submit(room, made, way.also, on_front=judged.by_front)
             return Taken(judged.verdict), future, is_linear
         raise NotNow("The room changes too fast.", retry_after_ms=1000)
+
+    async def _is_doubtful(self, room: Room, judged: _Judged, way: _Way) -> bool:
+        is_by_state = judged.verdict.outcome is Outcome.REJECTED_BY_STATE
+        if not is_by_state or way.past or judged.event.event_id in way.given or self.is_in_doubt is None:
+            return False
+        return await self.is_in_doubt(room)
 
     async def _before(self, room: Room, event: Event, prev: Sequence[StoredEvent]) -> Before:
         """The state before an event all of whose `prev_events` are known, resolved where they differ."""

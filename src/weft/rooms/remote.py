@@ -35,7 +35,7 @@ class Remote:
         self.incoming = Incoming(federation.keyring)
         self.missing = MissingEvents(database, rooms, receive, self.incoming, self.peers, next(iter(server_names)))
         self.staging = Staging(database, rooms, receive, self.incoming, self.missing, now_ms)
-        self.backfill = Backfill(database, rooms, self.incoming, self.missing, self.peers)
+        self.backfill = Backfill(database, rooms, self.incoming, self.missing, self.peers, now_ms)
         self.outside = OutsideRooms(database, rooms)
         self.handshakes = Handshakes(
             database, rooms, receive, self.incoming, self.peers, self.outside, identities, now_ms

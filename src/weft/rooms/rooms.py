@@ -80,7 +80,11 @@ class Rooms:
         """The room, with its state resolved. Raises `NotFound` for one that this server has never seen."""
         room = self._rooms.get(room_id)
         while room is None or room.stale:
-            room = await asyncio.shield(self._loading.get(room_id) or self._loading_alone(room_id))
+            loading = self._loading.get(room_id)
+            if loading is None or loading.done():
+                # What has just been read may be stale before anybody heard of it.
+                loading = self._loading_alone(room_id)
+            room = await asyncio.shield(loading)
         return room
 
     async def have(self, room_ids: Iterable[str], *, newest: int = _NEWEST) -> None:
@@ -111,7 +115,12 @@ class Rooms:
 
     def _loading_alone(self, room_id: str) -> asyncio.Task[Room]:
         task = self._loading[room_id] = asyncio.create_task(self._load(room_id))
-        task.add_done_callback(lambda _: self._loading.pop(room_id, None))
+
+        def done(task: asyncio.Task[Room]) -> None:
+            if self._loading.get(room_id) is task:
+                del self._loading[room_id]
+
+        task.add_done_callback(done)
         return task
 
     def cached(self, room_id: str) -> Room | None:
@@ -160,10 +169,14 @@ class Rooms:
 
         future.add_done_callback(done)
 
+    async def settled(self, room_id: str) -> None:
+        """Returns when no commit of the room is under way: what its events refer to is on disk, or will not be."""
+        while commits := self._commits.get(room_id):
+            await asyncio.wait(commits)
+
     async def _load(self, room_id: str) -> Room:
         while True:
-            while commits := self._commits.get(room_id):
-                await asyncio.wait(commits)
+            await self.settled(room_id)
             with self._arriving_meanwhile() as arriving:
                 loaded = await self._database.read(loading.load, room_id, _NEWEST, self.new_snapshot_id)
             if loaded is None:
@@ -189,7 +202,8 @@ class Rooms:
                     places[room_id].set_result(room)
         finally:
             for room_id, place in places.items():
-                del self._loading[room_id]
+                if self._loading.get(room_id) is place:
+                    del self._loading[room_id]
                 if not place.done():
                     self._loading_alone(room_id).add_done_callback(partial(_pass_on, place))
 

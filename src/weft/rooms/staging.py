@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
@@ -44,9 +44,12 @@ _AT_ONCE: Final = 1_000
 _MOST_FAILURES: Final = 10
 #: Seconds before the first retry; doubled each time.
 _FIRST_PAUSE: Final = 1.0
+_SHORTEST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 300.0
 #: An event whose past nobody gave us for so long is forgotten.
 _PATIENCE_MS: Final = 6 * 3600 * 1000
+#: For so long others may build on what was taken in here while some of the room's state could not be verified.
+_DOUBT_MS: Final = 24 * 3600 * 1000
 #: What another process has not dealt with for so long, it no longer does.
 _ABANDONED_MS: Final = 60_000
 
@@ -70,6 +73,7 @@ class Staging:
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}
         incoming.keep = self.keep
+        receive.is_in_doubt = self.is_in_doubt
         #: Rooms whose worker has done what it can for now.
         self._resting: set[str] = set()
 
@@ -114,10 +118,16 @@ class Staging:
         room = await self._rooms.find(room_id)
         if room is None or not room.joined_local:
             return
+        now = self._now_ms()
+        await self._database.write(staged.put_in_doubt, room.number, now + _DOUBT_MS)
         space = _MOST_UNVERIFIED - await self._database.get(staged.count, room.number, _NOBODY)
         if space > 0:
-            await self._database.write(staged.put, room.number, _NOBODY, events[:space], self._now_ms())
+            await self._database.write(staged.put, room.number, _NOBODY, events[:space], now)
         self._wake(room_id)
+
+    async def is_in_doubt(self, room: Room) -> bool:
+        """Whether the room's state may lack events that could not be verified when they were needed."""
+        return await self._database.get(staged.is_in_doubt, room.number, self._now_ms())
 
     async def resume(self) -> None:
         """Goes on with what was left behind, by an earlier run or by a process that has ended."""
@@ -149,8 +159,8 @@ class Staging:
             self._news.pop(room_id, None)
 
     async def _work(self, room_id: str) -> None:
-        pause = _FIRST_PAUSE
         news = self._news[room_id]
+        tries: dict[str, _Tried] = {}
         try:
             while True:
                 news.clear()
@@ -158,38 +168,43 @@ class Staging:
                 waiting = await self._database.read(staged.of_room, room.number, _AT_ONCE)
                 if not waiting and not news.is_set():
                     return
-                if await self._deal_with(room, waiting):
-                    pause = _FIRST_PAUSE
-                    continue
-                if await self._rest(room_id, pause):
-                    pause = min(pause * 2, _LONGEST_PAUSE)
+                if not await self._deal_with(room, waiting, tries):
+                    await self._rest(room_id, tries)
         except Exception:
             log.exception("taking in staged events failed; it is tried again later", room_id=room_id)
 
-    async def _rest(self, room_id: str, pause: float) -> bool:
-        """Waits for a while, or until there is news of the room. Whether there was none."""
+    async def _rest(self, room_id: str, tries: Mapping[str, _Tried]) -> None:
+        """Waits until the next event is worth another try, or there is news of the room."""
+        now = asyncio.get_running_loop().time()
+        pause = min((tried.again_at - now for tried in tries.values()), default=_FIRST_PAUSE)
         self._resting.add(room_id)
         try:
-            async with asyncio.timeout(pause):
+            async with asyncio.timeout(max(pause, _SHORTEST_PAUSE)):
                 await self._news[room_id].wait()
         except TimeoutError:
-            return True
+            pass
         finally:
             self._resting.discard(room_id)
-        return False
 
-    async def _deal_with(self, room: Room, waiting: Sequence[staged.Staged]) -> bool:
-        """Whether any of them is dealt with."""
+    async def _deal_with(self, room: Room, waiting: Sequence[staged.Staged], tries: dict[str, _Tried]) -> bool:
+        """Whether any is dealt with. One that can't be is left alone for growing pauses, whatever else comes."""
         failures: Counter[str] = Counter()
         is_any_done = False
+        now = asyncio.get_running_loop().time
         for row in waiting:
+            tried = tries.get(row.event_id)
+            if tried is not None and tried.again_at > now():
+                continue
             if failures[row.origin] < _MOST_FAILURES and await self._try(room, row):
                 is_any_done = True
             elif self._now_ms() - row.received_ms < _PATIENCE_MS:
                 failures[row.origin] += 1
+                pause = _FIRST_PAUSE if tried is None else min(2 * tried.pause, _LONGEST_PAUSE)
+                tries[row.event_id] = _Tried(pause, now() + pause)
                 continue
             else:
                 log.warning("an event is given up: nobody has what it builds on, or its keys", event_id=row.event_id)
+            tries.pop(row.event_id, None)
             await self._database.write(staged.drop, room.number, [row.event_id])
         return is_any_done
 
@@ -222,6 +237,13 @@ class Staging:
         if error is not None:
             raise BadSignature(str(error)) if error.permanent else error
         return whole(event)
+
+
+class _Tried(NamedTuple):
+    """Of an event that can't be dealt with yet: its last pause, and the loop's time of the next try."""
+
+    pause: float
+    again_at: float
 
 
 class BadSignature(PeerError):

@@ -254,10 +254,30 @@ def extend(tx: WriteTransaction, room: int, event: Event, *, has_gap: bool = Fal
         )
         if not front:
             return True
+    _leave_behind(tx, room, prev)
     _note_fork(tx, room)
     return False
 
 
+def _leave_behind(tx: WriteTransaction, room: int, prev: Collection[str]) -> None:
+    """Ends that lie behind an event, with nothing but refused ones in between, are ends no longer.
+
+    A refused event takes nothing from the front when it comes; who builds on it does.
+    """
+    agenda, met = list(prev), set(prev)
+    while agenda and len(met) < _MOST_REFUSED:
+        refused = [one for one in by_ids(tx, agenda).values() if one.outcome in _REFUSED]
+        agenda = [event_id for one in refused for event_id in one.event.prev_events if event_id not in met]
+        met.update(agenda)
+        if agenda:
+            tx.put(
+                "DELETE FROM forward_extremities WHERE room = :room AND event_id IN :ids", room=room, ids=list(agenda)
+            )
+
+
+#: How many events are looked at on the way through refused ones.
+_MOST_REFUSED = 1_000
+_REFUSED = frozenset({Outcome.SOFT_FAILED, Outcome.REJECTED, Outcome.REJECTED_BY_STATE})
 _HOW_MANY = "SELECT COUNT(*) FROM events WHERE event_id IN :prev"
 _IN_FRONT = "SELECT event_id FROM forward_extremities WHERE room = :room AND event_id = :event_id"
 

@@ -83,6 +83,19 @@ def rooms_with_wanted(tx: Transaction) -> list[str]:
     ]
 
 
+def builders(tx: Transaction, room: int, found: Collection[Gap]) -> list[str]:
+    """The senders of events that build on missing ones: their servers had these, whoever is in the room now."""
+    senders: dict[str, None] = {}
+    for gap in found:
+        rows = tx.all(
+            "SELECT sender, json FROM events WHERE room = :room AND depth = :depth ORDER BY position LIMIT 50",
+            room=room,
+            depth=gap.depth,
+        )
+        senders.update((sender, None) for sender, json in rows if gap.event_id.encode() in bytes(json))
+    return list(senders)
+
+
 def known_between(tx: Transaction, room: int, low: int, high: int, limit: int) -> int:
     """How many accepted events of a room lie between two depths, counted up to `limit`."""
     count: int = tx.value(

@@ -41,8 +41,9 @@ class Log:
         #: Everything at or below this vector may be missing from `_recent`.
         self._floor = Vector()
         self._appliers: list[Applier] = []
-        self._waiting: dict[object, set[asyncio.Future[None]]] = defaultdict(set)
-        self._anything: set[asyncio.Future[None]] = set()
+        #: Dicts, not sets: who has waited longest is woken first, so that one seed of the simulator is one run.
+        self._waiting: dict[object, dict[asyncio.Future[None], None]] = defaultdict(dict)
+        self._anything: dict[asyncio.Future[None], None] = {}
         self._catching: asyncio.Task[None] | None = None
         self._catch_next: asyncio.Task[None] | None = None
 
@@ -96,7 +97,7 @@ class Log:
         """Waits until `wake` is called with the key; False after `timeout` seconds."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        self._waiting[key].add(future)
+        self._waiting[key][future] = None
         deadline = loop.time() + timeout
         handle = loop.call_at(deadline, _resolve, future)
         try:
@@ -105,7 +106,7 @@ class Log:
             handle.cancel()
             futures = self._waiting.get(key)
             if futures is not None:
-                futures.discard(future)
+                futures.pop(future, None)
                 if not futures:
                     del self._waiting[key]
         return loop.time() < deadline
@@ -120,11 +121,11 @@ class Log:
     async def wait_for_anything(self) -> None:
         """Waits until the head moves."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._anything.add(future)
+        self._anything[future] = None
         try:
             await future
         finally:
-            self._anything.discard(future)
+            self._anything.pop(future, None)
 
     # -- reading
 
@@ -238,7 +239,7 @@ def _with_events(tx: Transaction, entries: Sequence[Entry]) -> list[Entry]:
     ]
 
 
-def _wake(futures: set[asyncio.Future[None]]) -> None:
+def _wake(futures: Iterable[asyncio.Future[None]]) -> None:
     for future in list(futures):
         _resolve(future)
 

@@ -78,3 +78,18 @@ def rooms_waiting_since(tx: Transaction, before_ms: int) -> list[str]:
             before=before_ms,
         )
     ]
+
+
+def put_in_doubt(tx: WriteTransaction, room: int, until_ms: int) -> None:
+    """Notes that a room's state may lack events that could not be verified."""
+    tx.put(
+        """INSERT INTO doubtful_rooms (room, until_ms) VALUES (:room, :until)
+           ON CONFLICT (room) DO UPDATE SET until_ms = excluded.until_ms""",
+        room=room,
+        until=until_ms,
+    )
+
+
+def is_in_doubt(tx: Transaction, room: int, now_ms: int) -> bool:
+    until: int | None = tx.value("SELECT until_ms FROM doubtful_rooms WHERE room = :room", room=room)
+    return until is not None and until > now_ms

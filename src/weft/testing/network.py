@@ -45,6 +45,9 @@ OnRequest = Callable[[OutgoingRequest], Awaitable[OutgoingRequest | Answer | Non
 #: Sees what was answered, whether or not the answer arrives.
 OnAnswer = Callable[[OutgoingRequest, Answer], None]
 
+#: Sees an answer on its way, and may put another in its place.
+OnReply = Callable[[OutgoingRequest, Answer], Answer]
+
 
 class Network:
     """Knows every server's application by each of the server's names. `sleep` passes the time of delays."""
@@ -53,6 +56,7 @@ class Network:
         self.faults = Faults()
         self.on_request: list[OnRequest] = []
         self.on_answer: list[OnAnswer] = []
+        self.on_reply: list[OnReply] = []
         self._random = random.Random(seed)
         self._sleep = sleep
         self._apps: dict[str, Callable[[], Asgi]] = {}
@@ -133,6 +137,8 @@ class Network:
         answer = await asyncio.shield(self._handle(request))
         if answer_lost:
             raise Unreachable(f"the answer of {request.destination} was lost")
+        for change in self.on_reply:
+            answer = change(request, answer)
         return answer
 
     def _handle(self, request: OutgoingRequest, *, after: float = 0.0) -> asyncio.Task[Answer]:

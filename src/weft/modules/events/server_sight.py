@@ -60,9 +60,33 @@ class ServerSight:
         found = await self._engine.rooms.events(ids)
         return all(_visibility(one) in _OPEN for one in found.values())
 
+    async def was_there(self, room: Room, origin: str, stored: Sequence[StoredEvent]) -> bool:
+        """Whether users of the server were joined when any of the events happened."""
+        return any(
+            "join" in before.memberships or "join" in after.memberships
+            for _, before, after in await self._moments(room, origin, stored)
+        )
+
     async def _by_state(self, room: Room, origin: str, stored: Sequence[StoredEvent]) -> set[str]:
+        is_member = is_in(room, origin)
+        return {
+            one.event.event_id
+            for one, before, after in await self._moments(room, origin, stored)
+            if is_visible_to_server(
+                before.visibility,
+                before.memberships.keys(),
+                joined_since=is_member,
+                visibility_after=after.visibility,
+                memberships_after=after.memberships.keys(),
+            )
+        }
+
+    async def _moments(
+        self, room: Room, origin: str, stored: Sequence[StoredEvent]
+    ) -> list[tuple[StoredEvent, _Moment, _Moment]]:
+        """Those of the events that have a place in the graph, each with the moments before and after it."""
         present = {user_id: m for user_id, m in room.memberships.items() if domain_of(user_id) == origin}
-        now_visible, is_member = room.state_id(*_VISIBILITY), is_in(room, origin)
+        now_visible = room.state_id(*_VISIBILITY)
         newest_first = sorted(stored, key=lambda one: one.order, reverse=True)
         wanted = dict.fromkeys(one.snapshot for one in newest_first if one.snapshot is not None)
         states = await self._engine.database.read(_differences, room.current.id, list(wanted), origin)
@@ -74,21 +98,11 @@ class ServerSight:
             )
             for snapshot, state in states.items()
         }
-        visible: set[str] = set()
-        for one in stored:
-            after = moments[one.snapshot] if one.snapshot is not None else None
-            if after is None:
-                continue
-            before = _before(one, after, known.get(one.replaces or ""), origin)
-            if is_visible_to_server(
-                before.visibility,
-                before.memberships.keys(),
-                joined_since=is_member,
-                visibility_after=after.visibility,
-                memberships_after=after.memberships.keys(),
-            ):
-                visible.add(one.event.event_id)
-        return visible
+        return [
+            (one, _before(one, moments[one.snapshot], known.get(one.replaces or ""), origin), moments[one.snapshot])
+            for one in stored
+            if one.snapshot is not None
+        ]
 
     async def _events(
         self, states: Mapping[int, _Differences], stored: Sequence[StoredEvent], now_visible: str | None

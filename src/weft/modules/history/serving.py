@@ -46,11 +46,29 @@ class Serving:
         #: Answers to `state_ids`: several servers ask for the same one at once.
         self._state_ids: Cache[tuple[int, str | None], bytes] = engine.budget.cache("state_ids", 0.02, len)
 
+    async def _enter(self, origin: str, room_id: str, event_ids: Sequence[str]) -> Room:
+        """The room, for a server that may ask about some of its events.
+
+        A server that was put out while it could not be reached would otherwise never learn of that: the event that did
+        it builds on others that it lacks. So it may ask about what happened while it was in the room.
+        """
+        try:
+            return await self._access.enter(room_id, origin)
+        except Forbidden:
+            room = await self._engine.rooms.find(room_id)
+            if room is None or not await self._access.acl_allows(room, origin):
+                raise
+            found = await self._engine.rooms.events(event_ids)
+            placed = [one for one in found.values() if one.room == room.number and one.outcome in GIVEN]
+            if not placed or not await self._sight.was_there(room, origin, placed):
+                raise
+            return room
+
     # -- events
 
     async def backfill(self, origin: str, room_id: str, start: Sequence[str], limit: int) -> list[bytes]:
         """Some events and what came before them, the newest first."""
-        room = await self._access.enter(room_id, origin)
+        room = await self._enter(origin, room_id, start[:_MAX_STARTS])
         most = min(limit, MAX_EVENTS)
         found = await self._engine.database.read(back_from, room.number, start[:_MAX_STARTS], most)
         return await self._sight.pdus(room, origin, found)
@@ -66,7 +84,7 @@ class Serving:
         min_depth: int,
     ) -> list[bytes]:
         """What lies between the earliest and the latest events, the oldest first."""
-        room = await self._access.enter(room_id, origin)
+        room = await self._enter(origin, room_id, latest[:_MAX_STARTS])
         found = await self._engine.database.read(
             between,
             room.number,
@@ -83,7 +101,7 @@ class Serving:
         if stored is None or stored.outcome.is_rejected:
             raise _no_event()
         try:
-            room = await self._access.enter(stored.event.room_id, origin)
+            room = await self._enter(origin, stored.event.room_id, [event_id])
         except Forbidden:
             raise _no_event() from None
         return (await self._sight.pdus(room, origin, [stored]))[0]
@@ -105,7 +123,7 @@ class Serving:
 
     async def event_auth(self, origin: str, room_id: str, event_id: str) -> bytes:
         """All that authorises an event, as JSON: `{"auth_chain": […]}`."""
-        room = await self._access.enter(room_id, origin)
+        room = await self._enter(origin, room_id, [event_id])
         stored = await self._engine.rooms.event(event_id)
         if stored is None or stored.room != room.number or stored.outcome.is_rejected:
             raise _no_event()
@@ -135,7 +153,7 @@ class Serving:
 
     async def _placed(self, origin: str, room_id: str, event_id: str) -> tuple[Room, StoredEvent]:
         """An event of the room's graph. Raises `NotFound`."""
-        room = await self._access.enter(room_id, origin)
+        room = await self._enter(origin, room_id, [event_id])
         stored = await self._engine.rooms.event(event_id)
         if stored is None or stored.room != room.number or stored.outcome not in GIVEN or stored.snapshot is None:
             raise _no_event()

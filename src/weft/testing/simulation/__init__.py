@@ -5,7 +5,8 @@
 
 A run makes two to four servers with a few people each (`world`), has the people act through the client API
 (`people`) while the network loses, delays, repeats and cuts, servers crash in the middle of their writes and come back,
-and days pass (`trouble`). Then everything is mended, everybody says a last word in every room, and `checks` looks.
+days pass (`trouble`), and in a third of the runs a hostile server lies to all (`liar`). Then everything is mended,
+everybody says a last word in every room, and `checks` looks.
 Nothing depends on the machine, the world's time or chance but the seed's: one seed is one run, byte for byte
 (`Result.digest`). The order of Python's sets is part of it: `make simulate` sets `PYTHONHASHSEED=0`.
 

@@ -74,10 +74,21 @@ async def _check_parted(world: World, rooms: Mapping[str, Room], name: str, othe
     """A server that believes itself in a room where another one does not must at least have been told why."""
     engine = world.machine(name).server.engine
     for (event_type, state_key), event_id in rooms[other].current.state.items():
-        if event_type == "m.room.member" and engine.is_local(state_key):
-            known = await engine.rooms.event(event_id)
-            if known is None or known.outcome is Outcome.OUTLIER:
-                world.record.problem(f"{rooms[name].id}: {name} was not told of {event_id}, which {other} goes by")
+        # One that was told while nobody of it was in the room did not take it, and nobody tells it again.
+        if event_type != "m.room.member" or not engine.is_local(state_key) or (name, event_id) in world.told:
+            continue
+        known = await engine.rooms.event(event_id)
+        is_known = known is not None and known.outcome is not Outcome.OUTLIER
+        if not is_known and await _puts_out(world.machine(other), event_id):
+            world.record.problem(f"{rooms[name].id}: {name} was not told of {event_id}, which {other} goes by")
+
+
+async def _puts_out(machine: Machine, event_id: str) -> bool:
+    """Whether an event puts somebody out of a room. Who is banned before they come has no claim to the way to it."""
+    rooms = machine.server.engine.rooms
+    stored = await rooms.event(event_id)
+    before = await rooms.event(stored.replaces) if stored is not None and stored.replaces is not None else None
+    return before is not None and before.event.membership == "join"
 
 
 async def _check_history(world: World, machine: Machine, room: Room) -> None:
@@ -106,12 +117,17 @@ async def _check_history(world: World, machine: Machine, room: Room) -> None:
 
 
 async def _was_there(world: World, machine: Machine, room: Room, said: Said) -> bool:
-    """Whether a server has to have an event: by its sender's server it was in the room then, and never left since."""
+    """Whether a server has to have an event: by its sender's server it was in the room then, and never left since.
+
+    Where that server sees it outside now, what it missed before it was put out is not sent after it.
+    """
     engine = world.machine(said.server).server.engine
     theirs = await engine.rooms.find(room.id)
     stored = await engine.rooms.event(said.event_id)
     if theirs is None or stored is None or stored.snapshot is None:
         return True
+    if not theirs.servers.get(machine.name):
+        return False
     then = (await engine.rooms.snapshot(theirs, stored.snapshot)).state
     members = [("m.room.member", user_id) for user_id in room.joined_local]
     return any(then.get(key) == room.current.state.get(key) for key in members)

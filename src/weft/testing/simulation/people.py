@@ -166,11 +166,14 @@ class Crowd:
     # -- membership
 
     async def join(self, client: Client, room_id: str) -> None:
-        via = self._chance.sample(self._world.names, len(self._world.names))
+        servers = list(self._world.people)
+        via = self._chance.sample(servers, len(servers))
         await self._world.ask(client, "POST", f"/_matrix/client/v3/join/{quote(room_id)}", {}, via=via)
 
     async def knock(self, client: Client, room_id: str) -> None:
-        await self._world.ask(client, "POST", f"/_matrix/client/v3/knock/{quote(room_id)}", {}, via=self._world.names)
+        await self._world.ask(
+            client, "POST", f"/_matrix/client/v3/knock/{quote(room_id)}", {}, via=list(self._world.people)
+        )
 
     async def leave(self, client: Client, room_id: str) -> None:
         await self._world.ask(client, "POST", f"/{quote(room_id)}/leave", {})

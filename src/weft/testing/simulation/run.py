@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
+from weft.modules.room_inspection.graph import RoomGraph
 from weft.server.modules import TABLES
 from weft.storage.open import open_database
 from weft.testing.simulation.checks import check, converge
@@ -24,11 +25,21 @@ from weft.testing.simulation.trouble import Trouble
 from weft.testing.simulation.virtual_time import VirtualLoop, current_life, run
 from weft.testing.simulation.world import Record, Watching, World
 
+#: In how many of the runs there is a hostile server.
+_LIARS: Final = 0.3
+
+
+#: Events of a room that are drawn at most.
+_DRAWN: Final = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
     seed: int
+    #: The honest ones.
     servers: int
+    #: How often a hostile one lied; None where there was none.
+    lies: int | None
     versions: tuple[str, ...]
     actions: int
     faults: int
@@ -37,12 +48,15 @@ class Result:
     took: float
     digest: str
     problems: list[str] = field(default_factory=list)
+    #: Where anything went wrong: each server's copy of each room's event graph as an SVG document, by a file's name.
+    graphs: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         outcome = "ok" if not self.problems else f"FAILED ({len(self.problems)}): {self.problems[0][:300]}"
         return (
             f"seed {self.seed:<6} {self.servers} servers, versions {','.join(self.versions):<12} "
-            f"{self.actions:4} actions, {self.faults:3} faults, {self.lasted / 3600:6.1f} h in {self.took:5.2f} s  "
+            f"{self.actions:4} actions, {self.faults:3} faults, "
+            f"{'' if self.lies is None else f'{self.lies} lies, '}{self.lasted / 3600:6.1f} h in {self.took:5.2f} s  "
             f"{self.digest[:12]}  {outcome}"
         )
 
@@ -76,6 +90,7 @@ def simulate(seed: int, *, show: Callable[[str], None] | None = None, actions: i
     return Result(
         seed=seed,
         servers=len(made[0].machines),
+        lies=made[0].liar.told if made[0].liar is not None else None,
         versions=tuple(made[0].rooms.values()),
         actions=record.actions,
         faults=record.faults,
@@ -83,6 +98,7 @@ def simulate(seed: int, *, show: Callable[[str], None] | None = None, actions: i
         took=time.perf_counter() - started,
         digest=record.digest,
         problems=record.problems,
+        graphs=record.graphs,
     )
 
 
@@ -92,6 +108,8 @@ async def _play(world: World, actions: int) -> None:
     people = chance.choice([1, 2, 2, 3])
     for _ in range(servers):
         await world.add_machine(people, _latency(world.seed))
+    if world.chance("liars").random() < _LIARS:
+        await world.add_liar(_latency(world.seed))
     crowd, trouble = Crowd(world), Trouble(world)
     await crowd.begin(chance.choice([1, 1, 2]))
     trouble.start()
@@ -100,8 +118,20 @@ async def _play(world: World, actions: int) -> None:
     await crowd.finish()
     await converge(world)
     await check(world)
-    for machine in world.machines:
-        await machine.stop()
+    if world.record.problems:
+        world.record.graphs = await _drawn(world)
+    await world.stop()
+
+
+async def _drawn(world: World) -> dict[str, str]:
+    graphs: dict[str, str] = {}
+    for number, room_id in enumerate(world.rooms):
+        for machine in world.machines:
+            engine = machine.server.engine
+            if await engine.rooms.find(room_id) is not None:
+                drawing = await RoomGraph(engine).draw(room_id, _DRAWN)
+                graphs[f"seed-{world.seed}-room-{number}-{machine.name}.svg"] = drawing
+    return graphs
 
 
 def _latency(seed: int) -> Callable[[], float]:

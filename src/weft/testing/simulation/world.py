@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,8 @@ from weft.federation.transport import OutgoingRequest
 from weft.protocol.errors import Unreachable
 from weft.testing.client import Answer, Client
 from weft.testing.network import Network
+from weft.testing.simulation.liar import NAME as LIAR
+from weft.testing.simulation.liar import Liar
 from weft.testing.simulation.machine import Machine, prepared
 from weft.testing.simulation.virtual_time import VirtualLoop, current_life
 
@@ -44,6 +48,7 @@ class Record:
     show: Callable[[str], None] | None = None
     #: What must not happen.
     problems: list[str] = field(default_factory=list)
+    graphs: dict[str, str] = field(default_factory=dict)
     actions: int = 0
     faults: int = 0
     _hash: Any = field(default_factory=hashlib.sha256)
@@ -74,11 +79,16 @@ class World:
         self._folder, self._template = folder, template
         self.network = Network(seed=seed)
         self.network.on_answer.append(self._answered)
+        #: The honest servers.
         self.machines: list[Machine] = []
+        self.liar: Liar | None = None
+        self._liars_machine: Machine | None = None
         self.people: dict[str, list[Client]] = {}
         #: The rooms' ids, and their versions.
         self.rooms: dict[str, str] = {}
         self.said: list[Said] = []
+        #: Each server and event id of which it was told, whether or not it took it.
+        self.told: set[tuple[str, str]] = set()
         self._transactions = 0
 
     def chance(self, purpose: str) -> random.Random:
@@ -89,28 +99,37 @@ class World:
 
     # -- servers
 
-    async def add_machine(self, people: int, latency: Callable[[], float]) -> Machine:
+    async def add_machine(self, people: int, latency: Callable[[], float]) -> None:
         name = NAMES[len(self.machines)]
-        folder = self._folder / name
-        folder.mkdir(parents=True)
-        prepared(self._template, folder)
-        settings = {"server": {"names": [name]}, "memory": "64M"}
-        machine = Machine(
-            folder,
-            self.loop,
-            settings=settings,
-            seed=self.seed * 16 + len(self.machines),
-            network=self.network,
-            latency=latency,
-        )
+        machine = self._made(name, self.seed * 16 + len(self.machines), latency)
         machine.on_crash = lambda: self.note(name, "crashes")
         self.machines.append(machine)
         await machine.start()
         self.people[name] = [await machine.user(f"{who}{name[0]}") for who in ("a", "b", "c")[:people]]
-        return machine
+
+    async def add_liar(self, latency: Callable[[], float]) -> None:
+        """One more server, of which nothing is asked at the end."""
+        self.liar = Liar(self.chance("liar"), self.rooms.get)
+        self._liars_machine = self._made(LIAR, self.seed * 16 + 15, latency)
+        await self._liars_machine.start()
+        self.people[LIAR] = [await self._liars_machine.user(f"{who}l") for who in ("a", "b")]
+        self.network.on_request += [self.liar.on_question, self.liar.on_request]
+        self.network.on_reply.append(self.liar.on_reply)
+
+    async def stop(self) -> None:
+        for machine in [*self.machines, *([self._liars_machine] if self._liars_machine is not None else [])]:
+            await machine.stop()
+
+    def _made(self, name: str, seed: int, latency: Callable[[], float]) -> Machine:
+        folder = self._folder / name
+        folder.mkdir(parents=True)
+        prepared(self._template, folder)
+        settings = {"server": {"names": [name]}, "memory": "64M"}
+        return Machine(folder, self.loop, settings=settings, seed=seed, network=self.network, latency=latency)
 
     @property
     def names(self) -> list[str]:
+        """The honest servers' names."""
         return [machine.name for machine in self.machines]
 
     def machine(self, name: str) -> Machine:
@@ -153,11 +172,15 @@ class World:
         if answer is None or answer.status != 200:
             return None
         event_id: str = answer.json["event_id"]
+        if client.user_id.partition(":")[2] == LIAR:
+            return event_id
         self.said.append(Said(client.user_id.partition(":")[2], room_id, event_id))
         return event_id
 
     def _answered(self, request: OutgoingRequest, answer: Answer) -> None:
         self.note(request.origin, f"-> {request.destination} {request.method} {request.uri}: {answer.status}")
+        if answer.status == 200 and "/federation/v1/send/" in request.uri:
+            self.told.update((request.destination, event_id) for event_id in answer.json["pdus"])
         if answer.status >= 500 and answer.status not in _HONEST_FAILURES:
             self.record.problem(f"{request.destination} answered {request.uri}: {answer.status} {answer.body[:300]!r}")
 
@@ -173,10 +196,16 @@ class Watching:
         if life is None or not life.is_over:
             who = life.name if life is not None else "-"
             if method in ("error", "exception", "critical"):
-                self._record.problem(f"{who} logged: {_text(line)}")
+                self._record.problem(f"{who} logged: {_text(line)}{_trace()}")
             elif self._record.show is not None and method != "debug":
                 self._record.show(f"{self._loop.time():12.3f} {who:<12} # {_text(line)}")
         raise structlog.DropEvent
+
+
+def _trace() -> str:
+    """Where the exception that is being dealt with comes from."""
+    trace = traceback.format_exc(limit=-10) if sys.exception() is not None else ""
+    return f"\n{trace}" if trace else ""
 
 
 def _text(line: Mapping[str, Any]) -> str:

@@ -1,0 +1,121 @@
+"""What a server learns late: that it was put out, what was said behind a gap, whose keys it could not get.
+
+Each of these was found by the simulator, as servers that never agreed again.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from tests.federation.invented_room import InventedRoom
+from tests.federation.kit import MemoryKit
+from tests.federation.people import becomes, create, eventually, join, membership, say, texts, told
+from tests.federation.stranger import V1, Stranger
+from tests.federation.victim import Victim, push, seen
+from weft.federation.transport import OutgoingRequest
+from weft.graph.build import Draft
+from weft.protocol.errors import Unreachable
+from weft.testing import Answer, Client
+
+
+async def test_who_is_put_out_while_away_learns_of_it(memory_servers: MemoryKit) -> None:
+    """The event that did it builds on others that came meanwhile; who is no longer in the room may ask for those."""
+    one, two = await memory_servers(2)
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await create(alice)
+    await join(bob, room_id, "one.test")
+    await say(alice, room_id, "hello")
+    await told(bob, room_id, "hello")
+    memory_servers.network.part([one.name], [two.name])
+    await say(alice, room_id, "while Bob is away")
+    (await alice.post(f"/_matrix/client/v3/rooms/{quote(room_id)}/kick", {"user_id": bob.user_id})).ok()
+    await say(alice, room_id, "without Bob")
+    await say(bob, room_id, "is anybody there?")
+    memory_servers.network.mend_all()
+    memory_servers.clock.advance(3600)
+    await becomes(bob, room_id, str(bob.user_id), "leave")
+    assert "without Bob" not in await texts(bob, room_id)
+    assert "while Bob is away" in await texts(bob, room_id)
+
+
+async def test_a_gap_is_filled_by_those_who_built_on_it(victim: Victim, stranger: Stranger, alice: Client) -> None:
+    """Though they have left the room since, and nobody else has what is missing."""
+    room_id = await alice.create_room(preset="public_chat", room_version="10")
+    await stranger.join(room_id)
+    engine = victim.server.server.engine
+    eve = stranger.user("eve")
+    hidden = await stranger.make(room_id, message(eve, "behind the gap"))
+    shown = await stranger.make(room_id, message(eve, "before the gap"), prev=[hidden])
+    state = list((await engine.rooms.get(room_id)).current.state.values())
+    stranger.answers[f"{V1}/get_missing_events/{room_id}"] = stranger.json({"events": []})
+    stranger.answers[f"{V1}/state_ids/{room_id}"] = stranger.json({"pdu_ids": state, "auth_chain_ids": []})
+    await push(stranger, shown)
+    await victim.settled()
+    assert shown.event_id in await seen(alice, room_id)
+    leave = Draft(type="m.room.member", sender=eve, state_key=eve, content={"membership": "leave"})
+    await push(stranger, await stranger.make(room_id, leave, prev=[shown]))
+    assert await membership(alice, room_id, eve) == "leave"
+    found = {"origin": stranger.name, "origin_server_ts": 1, "pdus": [hidden.pdu]}
+    stranger.answers[f"{V1}/backfill/{room_id}"] = stranger.json(found)
+    await engine.remote.backfill.fill()
+    assert hidden.event_id in await seen(alice, room_id)
+
+
+async def test_nobody_joins_by_a_server_whose_keys_are_not_had(
+    victim: Victim, stranger: Stranger, alice: Client
+) -> None:
+    """The state that it tells of would lack its own users, and refuse for good what they do."""
+    room = InventedRoom(stranger, "10")
+    third = Stranger(victim.server, "third.test")
+    carol = third.user("carol")
+    room.add("m.room.member", {"membership": "join"}, carol, sender=carol, identity=third.identity)
+    room.stranger = third
+    withhold = withholding(victim, third.name)
+    path = f"/_matrix/client/v3/join/{quote(room.id)}?via={third.name}"
+    assert (await alice.post(path, {})).status >= 400
+    victim.server.network.on_request.remove(withhold)
+    victim.server.clock.advance(3600)
+    (await alice.post(path, {})).ok()
+    said = room.say("welcome", sender=carol, identity=third.identity)
+    await push(third, said)
+    assert said.event_id in await seen(alice, room.id)
+
+
+async def test_who_could_not_be_verified_at_the_join_may_speak_later(
+    victim: Victim, stranger: Stranger, alice: Client
+) -> None:
+    """The state after our join lacks Carol's. What she says builds on our join, and is not refused by that state."""
+    room = InventedRoom(stranger, "10")
+    third = Stranger(victim.server, "third.test")
+    carol = third.user("carol")
+    joined = room.add("m.room.member", {"membership": "join"}, carol, sender=carol, identity=third.identity)
+    withhold = withholding(victim, third.name)
+    (await alice.post(f"/_matrix/client/v3/join/{quote(room.id)}?via={stranger.name}", {})).ok()
+    assert await membership(alice, room.id, carol) is None
+    said = room.say("hello", sender=carol, identity=third.identity)
+    victim.server.network.on_request.remove(withhold)
+    victim.server.clock.advance(3600)
+    await push(stranger, said)
+    await victim.settled()
+
+    async def is_there() -> bool:
+        return {said.event_id, joined.event_id} <= await seen(alice, room.id)
+
+    await eventually(is_there, 20)
+    assert await membership(alice, room.id, carol) == "join"
+
+
+def message(sender: str, body: str) -> Draft:
+    return Draft(type="m.room.message", sender=sender, content={"msgtype": "m.text", "body": body})
+
+
+def withholding(victim: Victim, name: str) -> object:
+    """Has a server not be reached when it is asked for its keys; returns what stands in the way."""
+
+    async def watch(request: OutgoingRequest) -> Answer | None:
+        if request.destination == name and request.uri.startswith("/_matrix/key/"):
+            raise Unreachable("its keys are not to be had")
+        return None
+
+    victim.server.network.on_request.insert(0, watch)
+    return watch

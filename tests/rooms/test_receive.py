@@ -1,0 +1,139 @@
+"""Events of other servers, in any order: what becomes of them depends on the graph, and not on how they came."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from tests.rooms.drawn_graphs import POWERS, DrawnGraph
+from tests.rooms.engines import ALICE, check_in_memory, make_room, member, state
+from weft.graph.build import Draft
+from weft.graph.order import parents_first
+from weft.graph.outcome import Outcome
+from weft.protocol.event import Event
+from weft.rooms.engine import Engine
+from weft.rooms.room import Room
+
+VERSIONS = ["2", "6", "10", "11", "12"]
+
+
+async def drawn(engine: Engine, version: str, chance: random.Random, name: str, count: int = 22) -> DrawnGraph:
+    """A room of Alice's, and a graph on top of it that the engine has not seen."""
+    room = await make_room(engine, version, name, POWERS)
+    first = await engine.rooms.events(room.current.state.values())
+    ordered = sorted((one.event for one in first.values()), key=lambda event: event.depth)
+    graph = DrawnGraph(chance, room.version, room.id, ordered)
+    graph.draw(count)
+    graph.close()
+    return graph
+
+
+async def deliver(engine: Engine, room_id: str, batches: Sequence[Sequence[Event]]) -> None:
+    """Has the engine take in events as they come; what lacks something is tried again after each batch."""
+    waiting: list[Event] = []
+    for batch in batches:
+        waiting = parents_first([*waiting, *batch])
+        while True:
+            taken = await engine.receive.take(room_id, waiting)
+            left = [event for event in waiting if taken[event.event_id].is_missing_something]
+            if len(left) == len(waiting) or not left:
+                waiting = left
+                break
+            waiting = left
+    assert not waiting
+
+
+def batches_of(events: Sequence[Event], chance: random.Random) -> list[list[Event]]:
+    left, batches = list(events), []
+    while left:
+        size = chance.choice([1, 1, 2, 5, 50])
+        batches.append(left[:size])
+        left = left[size:]
+    return batches
+
+
+async def check(engine: Engine, graph: DrawnGraph) -> Room:
+    """What was refused is what the graph says, and the room's state is that after its last event."""
+    stored = await engine.rooms.events([event.event_id for event in graph.events])
+    for event in graph.events:
+        found, wanted = stored[event.event_id].outcome, graph.outcomes[event.event_id]
+        if wanted is Outcome.ACCEPTED:
+            assert found in (Outcome.ACCEPTED, Outcome.SOFT_FAILED), (event, found)
+        else:
+            assert found is wanted, (event, found, wanted)
+    room = await engine.rooms.get(graph.room_id)
+    last = graph.events[-1].event_id
+    assert list(room.extremities) == [last]
+    assert dict(room.current.state) == dict(graph.after[last])
+    check_in_memory(engine, room)
+    return room
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_any_order_and_batching_leads_to_one_state(engine: Engine, version: str) -> None:
+    refused = 0
+    for seed in range(6):
+        chance = random.Random(f"{version}/{seed}")
+        graph = await drawn(engine, version, chance, f"!room{seed}:a")
+        arriving = list(graph.events)
+        if seed:
+            chance.shuffle(arriving)
+        await deliver(engine, graph.room_id, batches_of(arriving, chance))
+        await check(engine, graph)
+        refused += sum(outcome.is_rejected for outcome in graph.outcomes.values())
+    assert refused
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+@pytest.mark.parametrize("version", ["6", "11"])
+async def test_a_redaction_before_its_target(engine: Engine, version: str, is_early: bool) -> None:
+    chance = random.Random(version)
+    graph = await drawn(engine, version, chance, "!room:a", count=0)
+    members = graph.events[:-1]
+    said = graph.add(Draft(type="m.room.message", sender="@dave:d", content={"body": "secret"}), graph.ends())
+    beside = members[-1].event_id
+    redaction = graph.add(
+        Draft(type="m.room.redaction", sender="@carol:c", content={}, redacts=said.event_id), [beside]
+    )
+    later = [redaction, said] if is_early else [said, redaction]
+    await deliver(engine, graph.room_id, [graph.events[: len(members) + 1], *[[event] for event in later]])
+    stored = await engine.rooms.event(said.event_id)
+    assert stored is not None
+    assert stored.redacted_by == redaction.event_id
+    assert stored.event.content == {}
+
+
+async def test_an_event_that_the_room_has_moved_on_from_is_soft_failed(engine: Engine) -> None:
+    """Whichever of the two comes first; it becomes part of the graph when somebody builds on it."""
+    for number, is_late in enumerate((True, False)):
+        graph = await drawn(engine, "10", random.Random(1), f"!room{number}:a", count=0)
+        members = graph.events[:-1]
+        beside = [members[-1].event_id]
+        ban = graph.add(member("@erin:e", "ban", "@carol:c"), beside)
+        said = graph.add(Draft(type="m.room.message", sender="@erin:e", content={"body": "still here"}), beside)
+        await deliver(engine, graph.room_id, [members, [ban, said] if is_late else [said], [ban]])
+        stored = await engine.rooms.event(said.event_id)
+        assert stored is not None
+        assert stored.outcome is (Outcome.SOFT_FAILED if is_late else Outcome.ACCEPTED)
+        room = await engine.rooms.get(graph.room_id)
+        assert room.memberships["@erin:e"] == "ban"
+        assert (said.event_id in room.extremities) is not is_late
+
+
+async def test_states_that_are_still_being_written_are_resolved(engine: Engine) -> None:
+    """An event joins two ends of which one came in the same batch, and whose state is on its way to the disk."""
+    graph = await drawn(engine, "10", random.Random(1), "!room:a", count=0)
+    members = graph.events[:-1]
+    old = graph.add(state("@carol:c", "m.room.name", name="old"), [members[-1].event_id])
+    await deliver(engine, graph.room_id, [[*members, old]])
+    new = graph.add(state("@carol:c", "m.room.topic", topic="new"), [old.event_id])
+    joining = graph.add(state("@dave:d", "m.room.avatar", url="mxc://a/b"), [new.event_id, members[-1].event_id])
+    taken = await engine.receive.take(graph.room_id, [new, joining])
+    verdict = taken[joining.event_id].verdict
+    assert verdict is not None
+    assert verdict.outcome is Outcome.ACCEPTED
+    room = await engine.rooms.get(graph.room_id)
+    assert dict(room.current.state) == dict(graph.after[joining.event_id])
+    assert room.membership(ALICE) == "join"
