@@ -92,7 +92,7 @@ class Incoming:
 
 def read(pdu: msgspec.Raw | bytes, version: RoomVersion) -> Event:
     """An event from its JSON. Raises `InvalidEvent`."""
-    return Event.parse(decode(pdu, version), version)
+    return Event.parse(decode(pdu, version), version, decoded=True)
 
 
 def decode(pdu: msgspec.Raw | bytes, version: RoomVersion) -> Any:
