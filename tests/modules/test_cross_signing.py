@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.modules.encryption import DEVICE_SIGNING, SIGNATURES, V3, Identity, Keys, query, sign
-from tests.modules.test_device_lists import lists, news, now
+from tests.modules.test_device_lists import hears_of, news, now
 from tests.modules.test_devices import confirmed
 from tests.modules.test_receipts import pair
 from weft.testing import Client, TestServer
@@ -199,7 +199,6 @@ async def test_an_account_that_ends_has_no_keys(server: TestServer) -> None:
     await Identity(alice.user_id).upload(alice)
     since = await now(bob)
     await confirmed(alice, "POST", f"{V3}/account/deactivate", {})
-    changed, left = lists(await bob.sync(since))
-    assert changed | left == {alice.user_id}
+    await hears_of(bob, since, alice.user_id)
     seen = await query(bob, alice.user_id)
     assert (seen["master_keys"], seen["device_keys"]) == ({}, {alice.user_id: {}})
