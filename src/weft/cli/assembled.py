@@ -56,6 +56,9 @@ class Assembly(Protocol):
     def inspection(self, settings: Settings) -> AbstractAsyncContextManager[Inspection]:
         """The rooms of a server that is put together for as long as the context lasts."""
 
+    async def forget_one_time_keys(self, settings: Settings) -> int:
+        """Has every one-time key count as given away; how many there were."""
+
 
 def assembly() -> Assembly:
     return cast("Assembly", importlib.import_module("weft.server.assembly"))

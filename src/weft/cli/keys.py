@@ -1,19 +1,21 @@
-"""`weft keys`: the signing keys of the server's domains."""
+"""`weft keys`: the signing keys of the server's domains, and the one-time keys of its users' devices."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import click
 
 from weft.cli import running
+from weft.cli.assembled import assembly
 from weft.cli.options import Commands, Refused, Source, settings_options
 from weft.server import signing_keys
 
 
 @click.group(cls=Commands)
 def keys() -> None:
-    """Look after the signing keys of the server's domains."""
+    """Look after the signing keys of the server's domains, and the keys that devices have left here."""
 
 
 @keys.command()
@@ -36,3 +38,18 @@ def rotate(source: Source, domain: str | None) -> None:
     file = settings.signing_key_file(name)
     former, fresh = signing_keys.rotate(file, settings.old_signing_keys_file(name), now_ms=time.time_ns() // 1_000_000)
     click.echo(f"{name} signs with {fresh.key_id} from now on; {former.key_id} has ended. Keep a copy of {file}.")
+
+
+@keys.command("forget-one-time")
+@settings_options
+def forget_one_time(source: Source) -> None:
+    """Give none of the one-time keys away that devices have left here, so that they leave new ones.
+
+    For a server that was set back to an earlier time without being able to see it: a snapshot of the whole machine, or
+    a dump that was read into the database that was there. Keys that were given away since would be given again.
+    """
+    settings = source.load()
+    if settings.is_sqlite and running.find(settings) is not None:
+        raise Refused("the server is running: stop it first")
+    count = asyncio.run(assembly().forget_one_time_keys(settings))
+    click.echo(f"{count} one-time keys are given to nobody any more. Devices upload new ones when they next sync.")

@@ -26,6 +26,7 @@ from weft.http.limits import Limiter, Rate
 from weft.http.metrics import Metrics
 from weft.http.serve import HttpServer, Listener, Tls
 from weft.modules.accounts import AccountsService
+from weft.modules.keys import forget_all
 from weft.modules.module import Module, Task
 from weft.modules.room_inspection import Comparison, RoomGraph
 from weft.protocol.api.endpoint import Api
@@ -246,6 +247,16 @@ async def running(settings: Settings) -> AsyncIterator[Server]:
         yield server
     finally:
         await asyncio.shield(server.stop())
+
+
+async def forget_one_time_keys(settings: Settings) -> int:
+    """Has every one-time key count as given away; how many there were. On PostgreSQL also while servers run."""
+    database = await open_database(database_url(settings), TABLES)
+    try:
+        await database.become_writer("forget-one-time")
+        return await database.write(forget_all)
+    finally:
+        await database.close()
 
 
 @asynccontextmanager

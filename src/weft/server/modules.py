@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from weft.federation.asking import Asking
 from weft.federation.federation import Federation
@@ -132,7 +133,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     notifications = unread.Notifications(engine, unread_, user_rooms=user_rooms, forms=forms, sight=sight)
 
     # What one encrypts with.
-    one_time_keys, cross_signing = keys.OneTimeKeys(engine), keys.CrossSigning(engine)
+    one_time_keys, cross_signing = keys.OneTimeKeys(engine, _guard_file(settings)), keys.CrossSigning(engine)
     accounts_.hooks.deactivated.append(lambda tx, ended: cross_signing.removed(tx, ended.user_id))
 
     _join_accounts(accounts_, profiles, user_directory_, account_data_, push_rules_, unread_)
@@ -315,6 +316,11 @@ def _accounts(
         is_reserved=lambda user_id: localpart_of(user_id) == settings.server_notices.localpart,
     )
     return devices_, ui_auth_, accounts_
+
+
+def _guard_file(settings: Settings) -> Path | None:
+    """Where it is written down, beside SQLite's database, that one-time keys were given away."""
+    return settings.sqlite_file.with_name(f"{settings.sqlite_file.name}.claims") if settings.is_sqlite else None
 
 
 def _join_accounts(

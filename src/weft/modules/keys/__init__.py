@@ -14,6 +14,7 @@ from weft.modules.keys.device_lists import DeviceLists
 from weft.modules.keys.federation import KeysFederation
 from weft.modules.keys.federation_api import FederationApi
 from weft.modules.keys.one_time_keys import OneTimeKeys
+from weft.modules.keys.one_time_store import forget_all
 from weft.modules.keys.own_users import OwnUsers
 from weft.modules.keys.remote_lists import RemoteLists
 from weft.modules.keys.signatures import Signatures
@@ -23,7 +24,7 @@ from weft.modules.module import Module
 from weft.modules.ui_auth import UiAuthService
 from weft.rooms.engine import Engine
 
-__all__ = ["CrossSigning", "DeviceKeys", "OneTimeKeys", "module"]
+__all__ = ["CrossSigning", "DeviceKeys", "OneTimeKeys", "forget_all", "module"]
 
 
 def module(
@@ -51,6 +52,7 @@ def module(
             *FederationApi(engine, own_users, one_time_keys, names=shows_device_names).routes(),
         ],
         sync=KeysSync(engine, sharing, device_lists),
+        starts=(one_time_keys.guard.start,),
         tasks=remote_lists.tasks,
         edus={DEVICE_LIST_UPDATE: updates.take_device, SIGNING_KEY_UPDATE: updates.take_signing_keys},
         outgoing=(KeysFederation(engine, sharing, own_users, names=shows_device_names),),

@@ -6,6 +6,7 @@ https://spec.matrix.org/v1.19/client-server-api/#one-time-and-fallback-keys
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -13,6 +14,7 @@ import orjson
 from weft.http.call import Requester
 from weft.modules.keys import one_time_store as store
 from weft.modules.keys.one_time_store import KIND, Stock, Wanted
+from weft.modules.keys.restore_guard import RestoreGuard
 from weft.rooms.engine import Engine
 from weft.storage.derived import Derived
 from weft.storage.positions import Entry
@@ -26,8 +28,11 @@ Given = dict[str, dict[str, dict[str, Any]]]
 
 
 class OneTimeKeys:
-    def __init__(self, engine: Engine) -> None:
+    """`guard_file`: where is written down that keys were given away; see `restore_guard`."""
+
+    def __init__(self, engine: Engine, guard_file: Path | None) -> None:
         self._database = engine.database
+        self.guard = RestoreGuard(engine, guard_file)
         #: What each `/sync` of a device tells, at hand for those that ask again and again.
         self._told: Derived[tuple[str, str], dict[str, bytes]] = Derived(
             engine.budget.cache("one-time key counts", 0.01, lambda _: _BYTES), self._tell
@@ -38,7 +43,9 @@ class OneTimeKeys:
         given: Given = {}
         if not wanted:
             return given
-        for one, key_id, key in await self._database.write(store.claim, list(dict.fromkeys(wanted))):
+        claimed = await self._database.write(store.claim, list(dict.fromkeys(wanted)))
+        self.guard.note()
+        for one, key_id, key in claimed:
             of_device = given.setdefault(one.user_id, {}).setdefault(one.device_id, {})
             of_device[f"{one.algorithm}:{key_id}"] = orjson.loads(key)
         return given
