@@ -295,3 +295,40 @@ async def test_an_address_was_invited(servers: Kit) -> None:
     signed = sign_json(claim, "identity.test", identity_server)
     (await bob.post(f"/_matrix/client/v3/rooms/{room_id}/join", {"third_party_signed": signed})).ok()
     await becomes(alice, room_id, str(bob.user_id), "join")
+
+
+async def test_who_waits_in_sync_is_told_of_an_invite_and_of_its_end(servers: Kit) -> None:
+    one, two = await servers(2)
+    alice, bob = await one.user("alice"), await two.user("bob")
+    since = (await bob.sync())["next_batch"]
+    waiting = asyncio.create_task(bob.sync(since, timeout=20_000))
+    room_id = await alice.create_room(invite=[bob.user_id], name="Come in")
+    response = await waiting
+    while room_id not in response.get("rooms", {}).get("invite", {}):
+        response = await bob.sync(response["next_batch"], timeout=20_000)
+    shown = {event["type"]: event for event in response["rooms"]["invite"][room_id]["invite_state"]["events"]}
+    assert shown["m.room.name"]["content"] == {"name": "Come in"}
+    assert shown["m.room.member"]["content"]["membership"] == "invite"
+    kicked = {"user_id": bob.user_id, "reason": "sorry"}
+    (await alice.post(f"/_matrix/client/v3/rooms/{room_id}/kick", kicked)).ok()
+    while room_id not in response.get("rooms", {}).get("leave", {}):
+        response = await bob.sync(response["next_batch"], timeout=20_000)
+
+
+async def test_an_invite_is_accepted_between_two_syncs(servers: Kit) -> None:
+    one, two = await servers(2)
+    alice, bob = await one.user("alice"), await two.user("bob")
+    first = (await bob.sync())["next_batch"]
+    room_id = await alice.create_room(invite=[bob.user_id])
+    await invited(bob, room_id)
+    (await bob.post(f"/_matrix/client/v3/join/{room_id}")).ok()
+    told: list[str] = []
+    response = await bob.sync(first)
+    while room_id not in response["rooms"].get("join", {}):
+        response = await bob.sync(response["next_batch"], timeout=20_000)
+    section = response["rooms"]["join"][room_id]
+    told = [
+        event["event_id"] for event in [*section.get("state", {}).get("events", []), *section["timeline"]["events"]]
+    ]
+    assert len(set(told)) == len(told), "nothing twice"
+    assert section["timeline"]["events"][-1]["content"]["membership"] == "join"

@@ -141,7 +141,8 @@ def insert(tx: WriteTransaction, stored: StoredEvent) -> int:
 
 
 def _append(tx: WriteTransaction, stored: StoredEvent) -> int:
-    if stored.outcome is not Outcome.ACCEPTED:
+    # An invite to a room that this server is not in has no place in a graph, and is news to its user all the same.
+    if stored.outcome is not Outcome.ACCEPTED and stored.passing != HANDED_OVER:
         return tx.append("hidden_event", room=stored.room, payload=stored)
     return tx.append("event", room=stored.room, key=stored.passing, payload=stored)
 
