@@ -9,9 +9,11 @@ from tests.federation.kit import Kit, MemoryKit
 from tests.federation.people import eventually
 from tests.federation.stranger import Stranger
 from tests.federation.victim import Victim, push
+from weft.graph.build import Draft
 from weft.testing import Client
 
 _NUMBERS = itertools.count(1)
+EVE = "@eve:stranger.test"
 
 
 async def send(who: Client, to: str, device_id: str | None, content: dict[str, Any]) -> None:
@@ -154,3 +156,23 @@ async def test_what_strangers_may_not_send(victim: Victim, stranger: Stranger) -
     reader = Reader(alice)
     await reader.read()
     assert reader.texts == []
+
+
+async def test_keys_come_before_the_events_that_need_them(victim: Victim, stranger: Stranger) -> None:
+    """Of one transaction, the message to the device is there before the event."""
+    alice = await victim.server.user("alice")
+    room_id = await alice.create_room(preset="public_chat")
+    await stranger.join(room_id)
+    event = await stranger.make(room_id, Draft(type="m.room.encrypted", sender=EVE, content={"ciphertext": "x"}))
+    content = {
+        "sender": EVE,
+        "type": "m.room_key",
+        "message_id": "1",
+        "messages": {alice.user_id: {"*": {"text": "k"}}},
+    }
+    edus = [{"edu_type": "m.direct_to_device", "content": content}]
+    (await push(stranger, event.pdu, edus=edus)).ok()
+    kinds = await victim.server.server.engine.database.read(
+        lambda tx: [kind for (kind,) in tx.all("SELECT kind FROM log ORDER BY position")]
+    )
+    assert kinds.index("to_device") < len(kinds) - 1 - kinds[::-1].index("event")

@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 _ENDPOINT: Final = "federation/send"
 _KEPT_MS: Final = 24 * 3600 * 1000
+#: What is taken in before the events of its transaction: without the keys that came along, nobody could read them.
+_BEFORE_EVENTS: Final = frozenset({"m.direct_to_device", "m.device_list_update", "m.signing_key_update"})
 
 
 class Transactions:
@@ -56,8 +58,10 @@ class Transactions:
             answered = await self._engine.database.get(transaction_ids.find, key)
             if answered is not None and answered.response is not None:
                 return answered.response
+            edus = self._read(origin, transaction.edus)
+            await self._ephemeral(origin, [edu for edu in edus if edu.edu_type in _BEFORE_EVENTS])
             results = await self._events(origin, transaction.pdus)
-            await self._ephemeral(origin, transaction.edus)
+            await self._ephemeral(origin, [edu for edu in edus if edu.edu_type not in _BEFORE_EVENTS])
             answer = msgspec.json.encode(
                 SendTransactionResponse(pdus={one: PduResult(error=why) for one, why in results.items()})
             )
@@ -125,13 +129,18 @@ class Transactions:
 
     # -- ephemeral messages
 
-    async def _ephemeral(self, origin: str, edus: Sequence[msgspec.Raw]) -> None:
-        for raw in edus:
+    def _read(self, origin: str, raw_edus: Sequence[msgspec.Raw]) -> list[Edu]:
+        """Those of some ephemeral messages that can be read."""
+        edus: list[Edu] = []
+        for raw in raw_edus:
             try:
-                edu = msgspec.json.decode(raw, type=Edu)
+                edus.append(msgspec.json.decode(raw, type=Edu))
             except (ValueError, RecursionError):
                 log.info("an ephemeral message can't be read", origin=origin)
-                continue
+        return edus
+
+    async def _ephemeral(self, origin: str, edus: Sequence[Edu]) -> None:
+        for edu in edus:
             handler = self.edus.get(edu.edu_type)
             if handler is None:
                 continue
