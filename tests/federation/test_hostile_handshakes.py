@@ -177,7 +177,8 @@ async def test_knocks_that_are_none(victim: Victim, stranger: Stranger, alice: C
         (room_id, resealed(good, stranger, sender=alice.user_id, state_key=alice.user_id)),
         (room_id, resealed(good, stranger, state_key=alice.user_id)),
     ]:
-        answer = await send(stranger, "send_knock", room, event)
+        async with victim.gains():
+            answer = await send(stranger, "send_knock", room, event)
         assert 400 <= answer.status < 500, (event, answer)
     shown = (await send(stranger, "send_knock", room_id, good)).ok()["knock_room_state"]
     assert {event["type"] for event in shown} <= {"m.room.create", "m.room.join_rules", "m.room.name"}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from urllib.parse import quote
 
@@ -93,6 +94,8 @@ class World:
 
     #: Values that mean something, by the name of the parameter.
     known: Mapping[str, Sequence[str]]
+    #: JSON that would be right as it is, by its key in a body.
+    samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,27 @@ class Generator:
     def _value(self, name: str, kind: Any, wrongness: float, depth: int = 0) -> Any:
         if self.random.random() < wrongness:
             return self.random.choice([self.random.choice(HOSTILE_VALUES), self.random.choice(HOSTILE_STRINGS)])
+        samples = self.world.samples.get(name)
+        if samples and self.random.random() < 0.7:
+            sample = copy.deepcopy(self.random.choice(samples))
+            if isinstance(sample, dict) and self.random.random() < wrongness * 2:
+                self.spoil(sample)
+            return sample
         return self._of_type(name, msgspec.inspect.type_info(kind), wrongness, depth)
+
+    def spoil(self, value: dict[str, Any]) -> None:
+        """Changes something at some depth."""
+        key = self.random.choice([*value, self.random.choice(HOSTILE_STRINGS[:12])])
+        inner = value.get(key)
+        chance = self.random.random()
+        if isinstance(inner, dict) and inner and chance < 0.6:
+            self.spoil(inner)
+        elif isinstance(inner, list) and inner and chance < 0.4:
+            value[key] = inner * self.random.choice([2, 30])
+        elif chance < 0.5:
+            value.pop(key, None)
+        else:
+            value[key] = self.random.choice([self.random.choice(HOSTILE_VALUES), self.random.choice(HOSTILE_STRINGS)])
 
     def _of_type(self, name: str, info: Any, wrongness: float, depth: int) -> Any:
         inspect = msgspec.inspect

@@ -127,7 +127,8 @@ class Receive:
         """Judges and writes events, in this order; returns once they are on disk.
 
         `past`: they belong to the room's past, so that they are told to nobody as news and built on by nothing new.
-        `relayed`: we have to pass them on to the room's other servers. `also`: more writes for the transaction of each.
+        `relayed`: we have to pass them on to the room's other servers; what is refused is not kept, for nobody else has
+        it. `also`: more writes for the transaction of each.
         `late` is one that others may have been taken in without, so that what it says may be missing in their states:
         it becomes an end of the graph, whatever builds on it already.
         """
@@ -221,6 +222,8 @@ class Receive:
             judged = await self._judge(room, event, before, auth, way.past)
             if await self._is_doubtful(room, judged, way):
                 return Taken(None, in_doubt=True), None, True
+            if way.relayed and judged.verdict.outcome is not Outcome.ACCEPTED:
+                return Taken(judged.verdict), None, True
             # While something was looked up the room may have moved on under what was judged by it.
             now = self._rooms.cached(room_id)
             if now is not room or (judged.by_front and room.front_snapshot is not before.snapshot):
