@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest_asyncio
 from nio import JoinResponse
@@ -13,6 +14,7 @@ from tests.clients.nio_people import expect
 from tests.federation.kit import MemoryKit
 from weft.http.serve import HttpServer, Listener
 from weft.testing import TestServer
+from weft.testing.client import Asgi
 
 
 class Two:
@@ -60,8 +62,10 @@ class Two:
         self.kit.clock.advance(3_600)
 
 
-def _app_of(server: TestServer):  # type: ignore[no-untyped-def]
-    async def app(scope, receive, send):  # type: ignore[no-untyped-def]
+def _app_of(server: TestServer) -> Asgi:
+    """What answers for a server, also after it was started again."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
         await server.app()(scope, receive, send)
 
     return app
