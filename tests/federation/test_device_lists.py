@@ -368,3 +368,28 @@ async def test_other_servers_ask_for_our_users_only(victim: Victim, stranger: St
     (await stranger.post("/user/keys/claim", asked)).refused(400, "M_INVALID_PARAM")
     assert (await alice.sync())["device_one_time_keys_count"] == {"signed_curve25519": 1}
     assert (await stranger.get("/user/devices/@absent:weft.test")).ok()["devices"] == []
+
+
+async def test_a_change_before_ones_join_is_heard_of(memory_servers: MemoryKit) -> None:
+    """Bob's server can't know yet that Alice is in his room; hers follows his list already."""
+    one, two, three = await memory_servers(3)
+    alice, bob, carol = await one.user("alice"), await two.user("bob"), await three.user("carol")
+    room_id = await create(carol)
+    await join(bob, room_id, three.name)
+    await Keys(bob).upload()
+    memory_servers.network.cut(three.name, two.name)
+    await join(alice, room_id, three.name)
+    await becomes(alice, bob.user_id, bob)
+    assert one.name not in (await two.server.engine.rooms.get(room_id)).servers
+    other = await two.login("bob")
+    await Keys(other).upload()
+    await becomes(alice, bob.user_id, bob, other)
+    # In a month the join has arrived, or never will.
+    (forget,) = (
+        task for module in two.server.modules for task in module.tasks if task.name == "who asked for device lists"
+    )
+    for days, left in ((29, 1), (2, 0)):
+        memory_servers.clock.advance(days * 86_400)
+        await forget.run()
+        database = two.server.engine.database
+        assert await database.read(lambda tx: tx.value("SELECT COUNT(*) FROM device_list_askers")) == left

@@ -20,7 +20,7 @@ from weft.modules.keys.remote_lists import RemoteLists
 from weft.modules.keys.signatures import Signatures
 from weft.modules.keys.sync import KeysSync
 from weft.modules.keys.updates import DEVICE_LIST_UPDATE, SIGNING_KEY_UPDATE, Updates
-from weft.modules.module import Module
+from weft.modules.module import Module, Task
 from weft.modules.ui_auth import UiAuthService
 from weft.rooms.engine import Engine
 
@@ -44,17 +44,21 @@ def module(
     updates = Updates(engine, remote_lists)
     asking = Asking(engine, own_users, remote_lists, one_time_keys)
     device_lists = DeviceLists(engine, user_rooms, sharing)
+    federation = KeysFederation(engine, sharing, own_users, names=shows_device_names)
     return Module(
         name="keys",
         routes=[
             *ClientApi(engine, device_keys, asking, device_lists).routes(),
             *CrossSigningApi(engine, cross_signing, Signatures(engine), asking, ui_auth).routes(),
-            *FederationApi(engine, own_users, one_time_keys, names=shows_device_names).routes(),
+            *FederationApi(engine, own_users, one_time_keys, names=shows_device_names, asked=federation.asked).routes(),
         ],
         sync=KeysSync(engine, sharing, device_lists),
         starts=(one_time_keys.guard.start,),
-        tasks=remote_lists.tasks,
+        tasks=[
+            *remote_lists.tasks,
+            Task(name="who asked for device lists", every_seconds=3600, run=federation.forget_askers),
+        ],
         edus={DEVICE_LIST_UPDATE: updates.take_device, SIGNING_KEY_UPDATE: updates.take_signing_keys},
-        outgoing=(KeysFederation(engine, sharing, own_users, names=shows_device_names),),
+        outgoing=(federation,),
         appliers=(one_time_keys.apply,),
     )

@@ -1,4 +1,5 @@
-"""What other servers are told of our users' devices as they change: each server that shares a room with the user.
+"""What other servers are told of our users' devices as they change: each server that shares a room with the user, and
+those that may have come into one unheard.
 
 https://spec.matrix.org/v1.19/server-server-api/#device-management
 """
@@ -11,7 +12,7 @@ from typing import Any
 from weft.modules.devices import device_lists
 from weft.modules.devices.device_lists import KIND, Change
 from weft.modules.events import Sharing
-from weft.modules.keys import device_store
+from weft.modules.keys import askers, device_store
 from weft.modules.keys.own_users import Known, OwnUsers
 from weft.modules.keys.updates import DEVICE_LIST_UPDATE, SIGNING_KEY_UPDATE
 from weft.rooms.engine import Engine
@@ -35,7 +36,24 @@ class KeysFederation:
             return ()
         return await self._servers_of(entry.user_id)
 
+    async def asked(self, server_name: str, user_id: str) -> None:
+        """Another server is about to be told a list, and follows it from then on if it thinks that it shares a room.
+
+        Of a user who is in no room, nobody can think that.
+        """
+        servers = await self._servers_in_rooms_of(user_id)
+        if servers and server_name not in servers:
+            await self._engine.database.write(askers.put, user_id, server_name, self._engine.outside.now_ms())
+
+    async def forget_askers(self) -> None:
+        """Forgets those who asked long ago."""
+        await self._engine.database.write(askers.prune, self._engine.outside.now_ms() - askers.KEPT_MS)
+
     async def _servers_of(self, user_id: str) -> set[str]:
+        found = await self._servers_in_rooms_of(user_id)
+        return found.union(await self._engine.database.get(askers.of_user, user_id))
+
+    async def _servers_in_rooms_of(self, user_id: str) -> set[str]:
         found: set[str] = set()
         for room_id in await self._sharing.joined(user_id):
             room = self._engine.rooms.cached(room_id) or await self._engine.rooms.find(room_id)

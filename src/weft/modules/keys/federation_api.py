@@ -6,7 +6,7 @@ https://spec.matrix.org/v1.19/server-server-api/#device-management
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from weft.http.call import Call, Route, route
@@ -17,18 +17,28 @@ from weft.modules.keys.own_users import Known, OwnUsers, known_of
 from weft.protocol.api.federation import devices as devices_api
 from weft.protocol.api.federation import encryption_keys as api
 from weft.protocol.errors import InvalidParam
+from weft.protocol.identifiers import is_valid_user_id
 from weft.rooms.engine import Engine
 from weft.storage.database import Transaction
 
 
 class FederationApi:
-    """`names`: whether devices are told with their display names."""
+    """`names`: whether devices are told with their display names. `asked` hears which server asks for whose list."""
 
-    def __init__(self, engine: Engine, own_users: OwnUsers, one_time_keys: OneTimeKeys, *, names: bool) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        own_users: OwnUsers,
+        one_time_keys: OneTimeKeys,
+        *,
+        names: bool,
+        asked: Callable[[str, str], Awaitable[None]],
+    ) -> None:
         self._engine = engine
         self._own_users = own_users
         self._one_time_keys = one_time_keys
         self._names = names
+        self._asked = asked
 
     def routes(self) -> list[Route[Any, Any]]:
         return [
@@ -40,6 +50,8 @@ class FederationApi:
     async def devices(self, call: Call[devices_api.GetUserDevicesRequest]) -> devices_api.GetUserDevicesResponse:
         user_id = call.args.user_id
         self._check_own([user_id])
+        if is_valid_user_id(user_id):
+            await self._asked(call.origin, user_id)
         stream_id, known = await self._engine.database.read(_list_of, user_id, self._names)
         return devices_api.GetUserDevicesResponse(
             user_id=user_id,

@@ -4,13 +4,13 @@
     result = simulate(57)          # result.problems is empty, or says what did not hold
 
 A run makes two to four servers with a few people each (`world`), has the people act through the client API
-(`people`) while the network loses, delays, repeats and cuts, servers crash in the middle of their writes and come back,
-days pass (`trouble`), and in a third of the runs a hostile server lies to all (`liar`). Then everything is mended,
-everybody says a last word in every room, and `checks` looks.
+(`people`), and their devices too (`devices`), while the network loses, delays, repeats and cuts, servers crash in the
+middle of their writes and come back, days pass (`trouble`), and in a third of the runs a hostile server lies to all
+(`liar`). Then everything is mended, everybody says a last word in every room, and `checks` and `device_checks` look.
 Nothing depends on the machine, the world's time or chance but the seed's: one seed is one run, byte for byte
 (`Result.digest`). The order of Python's sets is part of it: `make simulate` sets `PYTHONHASHSEED=0`.
 
-**What must hold at the end**, for every room:
+**What must hold at the end**, for every room and for all devices:
 
 * *One state.* Two servers that each believe the other to be in the room have the same current state of it. A server
   that was put out without the others' knowing (or the other way round) may see it otherwise: two moderators who ban
@@ -23,6 +23,12 @@ Nothing depends on the machine, the world's time or chance but the seed's: one s
   accepted events alone; no rejected event is part of a current state. (A soft-failed one may be: resolution may find
   that it stood after all.)
 * *The graph closes.* Few ends are left once everybody has heard of everybody.
+* *Devices are known as they are.* Of everybody elsewhere with whom somebody shares a room (as both their servers see
+  it), `/keys/query` tells what their own server tells: devices, keys and names.
+* *Messages to devices arrive once.* A message whose sender was told that it is on its way is read once, and in its
+  sender's order, by each device that it was for and that was there before it was sent and still is. A device whose
+  answer to `/sync` was lost asks again by the same token.
+* *One-time keys serve once.* None is given to two who claim one.
 * *No fault of ours.* No exception in any log, none that nobody caught, and no answer of the 500s but for a peer that
   can't be reached.
 

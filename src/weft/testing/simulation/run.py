@@ -20,6 +20,8 @@ from weft.modules.room_inspection.graph import RoomGraph
 from weft.server.modules import TABLES
 from weft.storage.open import open_database
 from weft.testing.simulation.checks import check, converge
+from weft.testing.simulation.device_checks import check_devices
+from weft.testing.simulation.devices import Devices
 from weft.testing.simulation.people import Crowd
 from weft.testing.simulation.trouble import Trouble
 from weft.testing.simulation.virtual_time import VirtualLoop, current_life, run
@@ -110,14 +112,19 @@ async def _play(world: World, actions: int) -> None:
         await world.add_machine(people, _latency(world.seed))
     if world.chance("liars").random() < _LIARS:
         await world.add_liar(_latency(world.seed))
-    crowd, trouble = Crowd(world), Trouble(world)
+    crowd, devices, trouble = Crowd(world), Devices(world), Trouble(world)
     await crowd.begin(chance.choice([1, 1, 2]))
+    await devices.begin()
     trouble.start()
+    writing = asyncio.create_task(devices.act(actions // 2))
     await crowd.act(actions)
+    await writing
     await trouble.mend()
     await crowd.finish()
+    await devices.finish()
     await converge(world)
     await check(world)
+    await check_devices(world, devices)
     if world.record.problems:
         world.record.graphs = await _drawn(world)
     await world.stop()

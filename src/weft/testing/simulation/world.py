@@ -124,7 +124,7 @@ class World:
         folder = self._folder / name
         folder.mkdir(parents=True)
         prepared(self._template, folder)
-        settings = {"server": {"names": [name]}, "memory": "64M"}
+        settings = {"server": {"names": [name]}, "memory": "64M", "federation": {"device_names": True}}
         return Machine(folder, self.loop, settings=settings, seed=seed, network=self.network, latency=latency)
 
     @property
