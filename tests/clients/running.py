@@ -50,9 +50,7 @@ class RunningWeft:
 
     def start(self) -> None:
         """Returns once it answers. Raises `NotRunning`."""
-        port = self.url.rpartition(":")[2] or str(self._port)
-        settings = {**self._sets, "listeners.0.port": port}
-        options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+        options = self._options(self.url.rpartition(":")[2] or str(self._port))
         with self.log_file.open("a") as log:
             self._process = subprocess.Popen(
                 [*_COMMAND, "serve", "--data", str(self.folder), *options],
@@ -83,6 +81,14 @@ class RunningWeft:
         self.stop()
         self.start()
 
+    def command(self, *arguments: str) -> str:
+        """What a command prints about this server while it runs. Raises `NotRunning` if it fails."""
+        return self._run(*arguments, "--data", str(self.folder), *self._options(self.url.rpartition(":")[2]))
+
+    def _options(self, port: str) -> list[str]:
+        settings = {**self._sets, "listeners.0.port": port}
+        return [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+
     def log(self) -> str:
         """What it wrote to standard error, all its runs together."""
         return self.log_file.read_text(encoding="utf-8")
@@ -102,10 +108,11 @@ class RunningWeft:
         self._process = None
         raise NotRunning(f"exit code {process.returncode}\n{self.log()}")
 
-    def _run(self, *arguments: str) -> None:
+    def _run(self, *arguments: str) -> str:
         done = subprocess.run([*_COMMAND, *arguments], env=_environment(), capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise NotRunning(done.stderr)
+            raise NotRunning(f"{done.stdout}{done.stderr}")
+        return done.stdout
 
 
 def _environment() -> dict[str, str]:
