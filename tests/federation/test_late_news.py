@@ -5,6 +5,7 @@ Each of these was found by the simulator, as servers that never agreed again.
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import quote
 
 from tests.federation.invented_room import InventedRoom
@@ -12,6 +13,7 @@ from tests.federation.kit import MemoryKit
 from tests.federation.people import becomes, create, eventually, join, membership, say, texts, told
 from tests.federation.stranger import V1, Stranger
 from tests.federation.victim import Victim, push, seen
+from weft.federation import behind
 from weft.federation.transport import OutgoingRequest
 from weft.graph.build import Draft
 from weft.protocol.errors import Unreachable
@@ -119,3 +121,36 @@ def withholding(victim: Victim, name: str) -> object:
 
     victim.server.network.on_request.insert(0, watch)
     return watch
+
+
+async def test_what_was_said_before_one_left_and_came_back(memory_servers: MemoryKit) -> None:
+    """It could not be sent then, and nothing since builds on it: the way back in was made by another server."""
+    one, two = await memory_servers(2)
+    alice, bob = await one.user("alice"), await two.user("bob")
+    room_id = await create(alice)
+    await join(bob, room_id, one.name)
+    is_cut = True
+
+    async def lose(request: OutgoingRequest) -> None:
+        if is_cut and request.origin == two.name and "/federation/v1/send/" in request.uri:
+            raise Unreachable("the way is cut")
+
+    memory_servers.network.on_request.append(lose)
+    await say(bob, room_id, "before leaving")
+
+    async def is_behind() -> bool:
+        return one.name in await two.server.engine.database.read(behind.read_all)
+
+    await eventually(is_behind)
+    await bob.leave(room_id)
+    await join(bob, room_id, one.name)
+    # What was under way when the way in was found gets lost, too.
+    await asyncio.sleep(0.2)
+    is_cut = False
+    memory_servers.clock.advance(3600)
+    await say(bob, room_id, "back again")
+
+    async def has_arrived() -> bool:
+        return {"before leaving", "back again"} <= set(await texts(alice, room_id))
+
+    await eventually(has_arrived)

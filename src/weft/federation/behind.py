@@ -5,10 +5,27 @@ A server that keeps up has no row here, whatever happens in its rooms.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Final
 
+import msgspec
+
+from weft.protocol.identifiers import domain_of
 from weft.storage.database import Transaction, WriteTransaction
 from weft.storage.positions import Vector, beyond
+
+_DEPARTURES: Final = 5
+
+
+class _Content(msgspec.Struct):
+    membership: str = ""
+
+
+class _Member(msgspec.Struct):
+    content: _Content
+
+
+_MEMBER: Final = msgspec.json.Decoder(_Member)
 
 
 def read_all(tx: Transaction) -> dict[str, Vector]:
@@ -57,10 +74,11 @@ def concerned(tx: Transaction, rooms: Collection[int], server_name: str, since: 
     return [room for room in rooms if room in found]
 
 
-def newest(tx: Transaction, room: int, server_name: str, since: Vector) -> list[str]:
+def newest(tx: Transaction, room: int, server_name: str, since: Vector, is_local: Callable[[str], bool]) -> list[str]:
     """The ids of the events from which a server finds whatever it missed of a room.
 
-    One that is in the room finds it from the ends of the graph. One that is not has a claim only to what put it out.
+    One that is in the room finds it from the ends of the graph, and from those that were ends when we left it. One that
+    is not has a claim only to what put it out.
     """
     pattern = f"%:{_like(server_name)}"
     is_in = tx.value(
@@ -70,7 +88,7 @@ def newest(tx: Transaction, room: int, server_name: str, since: Vector) -> list[
         pattern=pattern,
     )
     if is_in:
-        return ends(tx, room)
+        return list(dict.fromkeys([*departures(tx, room, since, is_local), *ends(tx, room)]))
     rows = tx.all(
         f"""SELECT event_id FROM memberships
             WHERE room = :room AND user_id LIKE :pattern ESCAPE '!' AND {beyond(since)}
@@ -79,6 +97,21 @@ def newest(tx: Transaction, room: int, server_name: str, since: Vector) -> list[
         pattern=pattern,
     )
     return [event_id for (event_id,) in rows]
+
+
+def departures(tx: Transaction, room: int, since: Vector, is_local: Callable[[str], bool]) -> list[str]:
+    """The ids of the events beyond a vector by which users of ours left a room by themselves, the newest first.
+
+    If that was the last of us, what was said before it hangs on it alone: who comes back begins at another end.
+    """
+    rows = tx.all(
+        f"""SELECT event_id, sender, json FROM events
+            WHERE room = :room AND type = 'm.room.member' AND state_key = sender AND outcome = 0 AND {beyond(since)}
+            ORDER BY position DESC LIMIT 200""",
+        room=room,
+    )
+    own = [(event_id, json) for event_id, sender, json in rows if is_local(domain_of(sender))]
+    return [event_id for event_id, json in own if _MEMBER.decode(json).content.membership == "leave"][:_DEPARTURES]
 
 
 def ends(tx: Transaction, room: int) -> list[str]:

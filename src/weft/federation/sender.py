@@ -355,7 +355,7 @@ class Sender:
             for start in range(0, len(rooms), _ROOMS_AT_ONCE):
                 some = rooms[start : start + _ROOMS_AT_ONCE]
                 for room in reversed(await self._database.read(behind.concerned, some, server.name, since)):
-                    ids = await self._database.read(behind.newest, room, server.name, since)
+                    ids = await self._database.read(behind.newest, room, server.name, since, self._is_local)
                     found = await self._database.read(events.by_ids, ids)
                     newest.extend(msgspec.Raw(stored.event.wire) for stored in found.values())
             edus = [edu for part in self._parts for edu in await part.missed(server.name, since)]
