@@ -10,6 +10,7 @@ from nio import (
     AsyncClient,
     AsyncClientConfig,
     EnableEncryptionBuilder,
+    EncryptionError,
     Event,
     JoinResponse,
     LoginResponse,
@@ -40,6 +41,7 @@ class Device:
         self.client.add_event_callback(self._hear, (RoomMessageText, MegolmEvent))
         #: Event ids with the text, None where the device has no key.
         self.heard: dict[str, str | None] = {}
+        self._unread: dict[str, MegolmEvent] = {}
 
     @property
     def user_id(self) -> str:
@@ -48,6 +50,18 @@ class Device:
 
     def _hear(self, room: object, event: Event) -> None:
         self.heard[event.event_id] = event.body if isinstance(event, RoomMessageText) else None
+        if isinstance(event, MegolmEvent):
+            self._unread[event.event_id] = event
+
+    def _read_again(self) -> None:
+        """Tries what could not be read: its key may have come after it, as clients are used to."""
+        for event_id, event in list(self._unread.items()):
+            try:
+                read = self.client.decrypt_event(event)
+            except EncryptionError:
+                continue
+            del self._unread[event_id]
+            self.heard[event_id] = read.body
 
     async def register(self, localpart: str) -> None:
         expect(RegisterResponse, await self.client.register(localpart, PASSWORD, "first"))
@@ -61,6 +75,7 @@ class Device:
         """One sync, and whatever a client does about its keys after it."""
         client = self.client
         await sync(client, wait_ms)
+        self._read_again()
         await client.send_to_device_messages()
         if client.should_upload_keys:
             await client.keys_upload()

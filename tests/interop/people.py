@@ -72,7 +72,8 @@ class Society:
         }
         stranger = Person(server, self._web, self._trust)
         made = (await stranger.post("/_matrix/client/v3/register", body)).ok()
-        return Person(server, self._web, self._trust, token=made["access_token"], user_id=made["user_id"])
+        who = {"token": made["access_token"], "user_id": made["user_id"], "device_id": made["device_id"]}
+        return Person(server, self._web, self._trust, **who)
 
 
 async def state(person: Client, room_id: str) -> dict[tuple[str, str], str]:
