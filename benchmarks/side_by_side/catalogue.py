@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.side_by_side.encrypting import Claims, DeviceChanges, ToDevices
 from benchmarks.side_by_side.federating import Federation
 from benchmarks.side_by_side.scenarios import Account, FanOut20, FanOut200, Reading, Rooms, Scenario, Send
 
@@ -12,5 +13,8 @@ SCENARIOS: dict[str, type[Scenario]] = {
     "fanout20": FanOut20,
     "fanout200": FanOut200,
     "account": Account,
+    "claims": Claims,
+    "todevices": ToDevices,
+    "devicechanges": DeviceChanges,
     "federation": Federation,
 }
