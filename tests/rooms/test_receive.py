@@ -14,6 +14,7 @@ from weft.graph.order import parents_first
 from weft.graph.outcome import Outcome
 from weft.protocol.event import Event
 from weft.rooms.engine import Engine
+from weft.rooms.receive import Before
 from weft.rooms.room import Room
 
 VERSIONS = ["2", "6", "10", "11", "12"]
@@ -137,3 +138,23 @@ async def test_states_that_are_still_being_written_are_resolved(engine: Engine) 
     room = await engine.rooms.get(graph.room_id)
     assert dict(room.current.state) == dict(graph.after[joining.event_id])
     assert room.membership(ALICE) == "join"
+
+
+async def test_what_only_a_refused_event_was_waiting_for_is_an_end(engine: Engine) -> None:
+    """Nothing that was accepted builds on it, though it had been missed."""
+    graph = await drawn(engine, "10", random.Random(1), "!room:a", count=0)
+    members = graph.events[:-1]
+    await deliver(engine, graph.room_id, [members])
+    room = await engine.rooms.get(graph.room_id)
+    missed = graph.add(state("@carol:c", "m.room.topic", topic="new"), [members[-1].event_id])
+    refused = graph.add(state("@erin:e", "m.room.name", name="no"), [missed.event_id])
+    before = Before(room.current.id, room.current, gaps=(missed.event_id,), gaps_wanted=True)
+    taken = await engine.receive.take(graph.room_id, [refused], given={refused.event_id: before})
+    verdict = taken[refused.event_id].verdict
+    assert verdict is not None
+    assert verdict.outcome is Outcome.REJECTED
+    await engine.receive.take(graph.room_id, [missed])
+    engine.rooms.drop(graph.room_id)
+    room = await engine.rooms.get(graph.room_id)
+    assert missed.event_id in room.extremities
+    assert dict(room.current.state) == dict(graph.after[missed.event_id])

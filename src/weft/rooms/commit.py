@@ -97,7 +97,8 @@ def _write(tx: WriteTransaction, row: Row, made: Made, positions: dict[str, int]
         stored.position = events.insert(tx, stored)
     positions[event.event_id] = stored.position
     if made.gaps:
-        gaps.add(tx, stored.room, event, made.gaps, wanted=made.gaps_wanted)
+        is_accepted = stored.outcome is Outcome.ACCEPTED
+        gaps.add(tx, stored.room, event, made.gaps, wanted=made.gaps_wanted, accepted=is_accepted)
     is_awaited = made.received and gaps.fill(tx, stored.room, event.event_id)
     is_front = stored.outcome is Outcome.ACCEPTED and not made.is_past and (made.is_late or not is_awaited)
     linear: bool | None = False

@@ -434,7 +434,7 @@ def _enter(tx: WriteTransaction, entry: _Entry, new_snapshot_id: Callable[[], in
     snapshots.insert(tx, room, after, {event.event_id: stored.position})
     placed = event_store.which_are_stored(tx, event.prev_events)
     missing = [one for one in event.prev_events if placed.get(one, Outcome.OUTLIER) == Outcome.OUTLIER]
-    gaps.add(tx, room, event, missing, wanted=False)
+    gaps.add(tx, room, event, missing, wanted=False, accepted=True)
     event_store.set_front(tx, room, [event.event_id])
     event_store.make_current(tx, room, after, {**entry.known, event.event_id: stored})
     tx.append("resolution", room=room, key=str(after.id))

@@ -16,23 +16,36 @@ class Gap(NamedTuple):
     depth: int
 
 
-def add(tx: WriteTransaction, room: int, event: Event, missing: Collection[str], *, wanted: bool) -> None:
-    """Notes events that an event builds on and that are not here. `wanted`: they are to be fetched unasked."""
+def add(
+    tx: WriteTransaction, room: int, event: Event, missing: Collection[str], *, wanted: bool, accepted: bool
+) -> None:
+    """Notes events that an event builds on and that are not here.
+
+    `wanted`: they are to be fetched unasked. `accepted`: the event that builds on them was.
+    """
     tx.many(
-        """INSERT INTO missing_events (room, event_id, depth, wanted) VALUES (:room, :event_id, :depth, :wanted)
+        """INSERT INTO missing_events (room, event_id, depth, wanted, accepted)
+           VALUES (:room, :event_id, :depth, :wanted, :accepted)
            ON CONFLICT (room, event_id) DO UPDATE SET
                depth = CASE WHEN missing_events.depth < excluded.depth
                             THEN excluded.depth ELSE missing_events.depth END,
-               wanted = CASE WHEN excluded.wanted = 1 THEN 1 ELSE missing_events.wanted END""",
-        [{"room": room, "event_id": one, "depth": event.depth, "wanted": int(wanted)} for one in missing],
+               wanted = CASE WHEN excluded.wanted = 1 THEN 1 ELSE missing_events.wanted END,
+               accepted = CASE WHEN excluded.accepted = 1 THEN 1 ELSE missing_events.accepted END""",
+        [
+            {"room": room, "event_id": one, "depth": event.depth, "wanted": int(wanted), "accepted": int(accepted)}
+            for one in missing
+        ],
     )
 
 
 def fill(tx: WriteTransaction, room: int, event_id: str) -> bool:
-    """An event that is here now is missing no longer. Whether it was."""
-    return bool(
-        tx.run("DELETE FROM missing_events WHERE room = :room AND event_id = :event_id", room=room, event_id=event_id)
+    """An event that is here now is missing no longer. Whether an event that was accepted builds on it."""
+    accepted: int | None = tx.value(
+        "DELETE FROM missing_events WHERE room = :room AND event_id = :event_id RETURNING accepted",
+        room=room,
+        event_id=event_id,
     )
+    return bool(accepted)
 
 
 def which_are_missing(tx: Transaction, room: int, event_ids: Collection[str]) -> list[str]:
