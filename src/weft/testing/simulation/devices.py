@@ -110,7 +110,7 @@ class Devices:
             self._doing[task] = None
             task.add_done_callback(lambda done: self._doing.pop(done, None))
             if self._chance.random() < 0.6:
-                await asyncio.sleep(self._chance.expovariate(1.0))
+                await asyncio.sleep(self._chance.expovariate(0.5))
 
     async def finish(self) -> None:
         """Returns when all has ended that was begun."""
