@@ -18,6 +18,7 @@ from tests.federation.victim import Victim, push
 from tests.modules.encryption import V3, Identity, Keys, claim, query, sign
 from tests.modules.test_device_lists import Tracker, lists, now
 from weft.federation.transport import OutgoingRequest
+from weft.storage.followers import cursor
 from weft.testing import Answer, Client, TestServer
 
 EVE = "@eve:stranger.test"
@@ -146,13 +147,19 @@ async def test_who_is_followed_is_not_asked_for_again(memory_servers: MemoryKit)
     await Keys(other).upload()
     await becomes(pair.alice, pair.bob.user_id, pair.bob, other)
     # A list that was asked for may overtake updates that are on their way; then it is asked for once more.
-    await pair.two.server.engine.followed("sender/0")
-    await memory_servers.network.settle()
+    await eventually(lambda: _has_sent_everything(pair.two))
     await becomes(pair.alice, pair.bob.user_id, pair.bob, other)
     asked.clear()
     (await other.post(f"{V3}/logout")).ok()
     await becomes(pair.alice, pair.bob.user_id, pair.bob)
     assert asked == []
+
+
+async def _has_sent_everything(server: TestServer) -> bool:
+    """Whether other servers have all that the log holds by now."""
+    engine = server.server.engine
+    sent = await engine.database.read(cursor, "sender/0")
+    return sent.covers(engine.log.head)
 
 
 async def test_cross_signing_between_servers(servers: Kit) -> None:
