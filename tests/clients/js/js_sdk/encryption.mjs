@@ -30,6 +30,8 @@ export default async function () {
     const tablet = await furtherDevice(bob, bob.recovery);
     assert.equal(await cannotRead(tablet, roomId, first), true);
     const crypto = tablet.getCrypto();
+    // The secret keys are checked against the public ones, which it has to have been told.
+    await eventually(() => crypto.userHasCrossSigningKeys(bob.getUserId()), "its owner's public keys");
     await crypto.bootstrapCrossSigning({});
     await crypto.loadSessionBackupPrivateKeyFromSecretStorage();
     const { imported, total } = await crypto.restoreKeyBackup();
