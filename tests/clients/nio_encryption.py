@@ -164,3 +164,22 @@ async def encrypted_room(maker: Device, *others: Device, also: tuple[Device, ...
 def _is_ready(device: Device, room_id: str, people: set[str]) -> bool:
     room = device.client.rooms.get(room_id)
     return room is not None and room.encrypted and people <= room.users.keys()
+
+
+async def comes_and_goes(alice: Device, bob: Device, carol: Device) -> None:
+    """Carol comes into a room of the two others, and goes: she reads what is said while she is there."""
+    room_id = await encrypted_room(alice, bob)
+    await bob.hears(await alice.say(room_id, "two of us"), "two of us")
+    await alice.client.room_invite(room_id, carol.user_id)
+    await carol.until(lambda: room_id in carol.client.invited_rooms)
+    expect(JoinResponse, await carol.client.join(room_id))
+    await alice.until(lambda: carol.user_id in alice.client.rooms[room_id].users)
+    three = await alice.say(room_id, "three of us")
+    for device in (bob, carol):
+        await device.hears(three, "three of us")
+    await carol.client.room_leave(room_id)
+    await alice.until(lambda: carol.user_id not in alice.client.rooms[room_id].users)
+    secret = await alice.say(room_id, "two again")
+    await bob.hears(secret, "two again")
+    await carol.turn()
+    assert secret not in carol.heard

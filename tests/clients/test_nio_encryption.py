@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
-from nio import JoinResponse
 
-from tests.clients.nio_encryption import People, encrypted_room
-from tests.clients.nio_people import expect
+from tests.clients.nio_encryption import People, comes_and_goes, encrypted_room
 from tests.clients.running import RunningWeft
 
 
@@ -47,21 +45,7 @@ async def test_a_new_device_reads_what_comes_and_not_what_was(weft: RunningWeft,
 async def test_who_comes_and_who_goes(weft: RunningWeft, people: People) -> None:
     alice, bob = await people.register(weft.url, "alice"), await people.register(weft.url, "bob")
     carol = await people.register(weft.url, "carol")
-    room_id = await encrypted_room(alice, bob)
-    await bob.hears(await alice.say(room_id, "two of us"), "two of us")
-    await alice.client.room_invite(room_id, carol.user_id)
-    await carol.until(lambda: room_id in carol.client.invited_rooms)
-    expect(JoinResponse, await carol.client.join(room_id))
-    await alice.until(lambda: carol.user_id in alice.client.rooms[room_id].users)
-    three = await alice.say(room_id, "three of us")
-    for device in (bob, carol):
-        await device.hears(three, "three of us")
-    await carol.client.room_leave(room_id)
-    await alice.until(lambda: carol.user_id not in alice.client.rooms[room_id].users)
-    secret = await alice.say(room_id, "two again")
-    await bob.hears(secret, "two again")
-    await carol.turn()
-    assert secret not in carol.heard
+    await comes_and_goes(alice, bob, carol)
 
 
 async def test_nobody_is_there_while_it_is_sent(weft_alone: RunningWeft, people: People) -> None:

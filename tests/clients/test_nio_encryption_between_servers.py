@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
-from nio import JoinResponse
 
-from tests.clients.nio_encryption import Device, People, encrypted_room
-from tests.clients.nio_people import expect
+from tests.clients.nio_encryption import Device, People, comes_and_goes, encrypted_room
 from tests.federation.kit import MemoryKit
 from weft.http.serve import HttpServer, Listener
 from weft.testing import TestServer
@@ -99,21 +97,7 @@ async def test_a_conversation(servers: Two) -> None:
 async def test_who_comes_and_who_goes(servers: Two) -> None:
     alice, bob = await servers.alice_and_bob()
     carol = await servers.register_at_two("carol")
-    room_id = await encrypted_room(alice, bob)
-    await bob.hears(await alice.say(room_id, "two of us"), "two of us")
-    await alice.client.room_invite(room_id, carol.user_id)
-    await carol.until(lambda: room_id in carol.client.invited_rooms)
-    expect(JoinResponse, await carol.client.join(room_id))
-    await alice.until(lambda: carol.user_id in alice.client.rooms[room_id].users)
-    three = await alice.say(room_id, "three of us")
-    for device in (bob, carol):
-        await device.hears(three, "three of us")
-    await carol.client.room_leave(room_id)
-    await alice.until(lambda: carol.user_id not in alice.client.rooms[room_id].users)
-    secret = await alice.say(room_id, "two again")
-    await bob.hears(secret, "two again")
-    await carol.turn()
-    assert secret not in carol.heard
+    await comes_and_goes(alice, bob, carol)
 
 
 async def test_the_link_is_cut_and_mended(servers: Two) -> None:

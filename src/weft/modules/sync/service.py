@@ -284,9 +284,9 @@ class SyncService:
 
     async def _contribute(self, answer: Answer, entries: Sequence[Entry] | None) -> None:
         kinds = None if entries is None else {entry.kind for entry in entries}
+        every = kinds is None or bool(answer.newly_joined) or answer.to_device_since != answer.since
         for part in self._parts:
-            is_left = answer.to_device_since != answer.since
-            if kinds is None or answer.newly_joined or is_left or not part.kinds.isdisjoint(kinds):
+            if every or not part.kinds.isdisjoint(kinds or ()):
                 await part.contribute(answer)
 
 
