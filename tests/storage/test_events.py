@@ -18,18 +18,19 @@ from weft.protocol.room_versions import room_version
 from weft.storage import events, rooms, snapshots, transaction_ids
 from weft.storage.database import UniqueViolation, Writer, WriteTransaction
 from weft.storage.events import StoredEvent
+from weft.storage.front import ends, extend, is_forked
 from weft.storage.positions import END, WRITER_SHIFT, Vector
 from weft.storage.transaction_ids import TransactionKey
 
 
 def front(tx: WriteTransaction, room: int) -> set[str]:
-    return set(events.forward_extremities(tx, room))
+    return set(ends(tx, room))
 
 
 def put(tx: WriteTransaction, room: int, made: Event, snapshot: Snapshot | None = None) -> bool | None:
     """The event, stored and put at the room's front."""
     store(tx, room, made, snapshot=snapshot.id if snapshot else None)
-    return events.extend(tx, room, made)
+    return extend(tx, room, made)
 
 
 # -- one event
@@ -209,12 +210,12 @@ def test_a_fork_is_noted_where_states_differ(transactions: Transactions) -> None
         hello = put(tx, room.room, event("hello", prev=["create"]), create)
         assert hello is True
         assert put(tx, room.room, event("fork", prev=["create"]), create) is False
-        assert not events.is_forked(tx, room.room), "both ends have the state that the tables have"
+        assert not is_forked(tx, room.room), "both ends have the state that the tables have"
         topic = room.state("topic", "m.room.topic", "", create, "hello")
-        assert events.is_forked(tx, room.room)
+        assert is_forked(tx, room.room)
         assert tables(tx, room.room) == dict(create.state), "until it is resolved"
         events.make_current(tx, room.room, topic)
-        assert not events.is_forked(tx, room.room)
+        assert not is_forked(tx, room.room)
         assert tables(tx, room.room) == dict(topic.state)
 
 

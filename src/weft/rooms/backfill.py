@@ -177,8 +177,10 @@ class Backfill:
 
     async def _take(self, room: Room, events: Sequence[Event], wanted: Sequence[str], server: str) -> bool:
         at_hand = {event.event_id: event for event in events}
+        # What nothing accepted follows is no past of the room's present, but news.
+        news = await self._database.read(gaps.which_only_refused_follow, room.number, wanted)
         chosen: dict[str, Event] = {}
-        agenda = [at_hand[one] for one in wanted if one in at_hand]
+        agenda = [at_hand[one] for one in wanted if one in at_hand and one not in news]
         while agenda:
             event = agenda.pop()
             if event.event_id not in chosen:
@@ -187,4 +189,7 @@ class Backfill:
         taken = await self._missing.take_all(
             room.id, parents_first(chosen.values()), self._missing.servers(room, [server]), past=True
         )
+        for event_id in news:
+            if event_id in at_hand and event_id not in chosen:
+                taken[event_id] = await self._missing.take(room.id, at_hand[event_id], server)
         return bool(taken)

@@ -15,7 +15,7 @@ from weft.protocol.event import Event, StateKey
 from weft.protocol.power_levels import PowerLevels
 from weft.protocol.redaction import may_redact
 from weft.protocol.room_versions import RoomVersion
-from weft.storage import events, gaps, snapshots
+from weft.storage import events, front, gaps, snapshots
 from weft.storage import rooms as room_store
 from weft.storage.database import Transaction, WriteTransaction
 from weft.storage.events import StoredEvent
@@ -45,7 +45,7 @@ class Made:
     gaps_wanted: bool = False
     #: Came from another server, so that something may have waited for it.
     received: bool = False
-    #: Belongs to the past: it never is an end of the graph.
+    #: Belongs to the past: it never becomes an end of the graph.
     is_past: bool = False
     #: Others may have been taken in without it, whose states then lack what it says: it is an end of the graph even so.
     is_late: bool = False
@@ -77,7 +77,7 @@ def commit(tx: WriteTransaction, row: Row, made: Sequence[Made], also: Also | No
         forked |= _write(tx, row, one, positions, is_last=one is made[-1])
     if also is not None:
         also(tx, [one.stored for one in made])
-    return forked and events.is_forked(tx, number)
+    return forked and front.is_forked(tx, number)
 
 
 def _create(tx: WriteTransaction, row: Row, first: Made) -> int:
@@ -89,23 +89,29 @@ def _create(tx: WriteTransaction, row: Row, first: Made) -> int:
 
 
 def _write(tx: WriteTransaction, row: Row, made: Made, positions: dict[str, int], *, is_last: bool) -> bool:
-    """Writes one event. Whether the graph has a fork after it."""
+    """Writes one event. Whether the room's state may have to be resolved after it."""
     stored, event = made.stored, made.stored.event
     if made.was_outlier:
         events.place(tx, stored)
     else:
         stored.position = events.insert(tx, stored)
     positions[event.event_id] = stored.position
+    is_accepted = stored.outcome is Outcome.ACCEPTED
+    below = gaps.fill(tx, stored.room, event.event_id) if made.received else None
+    is_followed = below is not None
     if made.gaps:
-        is_accepted = stored.outcome is Outcome.ACCEPTED
-        gaps.add(tx, stored.room, event, made.gaps, wanted=made.gaps_wanted, accepted=is_accepted)
-    is_awaited = made.received and gaps.fill(tx, stored.room, event.event_id)
-    is_front = stored.outcome is Outcome.ACCEPTED and not made.is_past and (made.is_late or not is_awaited)
+        gaps.add(tx, stored.room, event, made.gaps, wanted=made.gaps_wanted, followed=is_accepted or is_followed)
+    is_front = is_accepted and not made.is_past and (made.is_late or not is_followed)
     linear: bool | None = False
+    has_moved = False
     if is_front:
-        linear = events.extend(tx, stored.room, event, has_gap=bool(made.gaps))
+        late = made.is_late and is_followed
+        linear = front.extend(tx, stored.room, event, has_gap=bool(made.gaps), late=late)
         if linear is None:
             raise RoomMoved
+    elif below is not None:
+        # Whoever hears that the event came takes it for an end, if it is news.
+        has_moved = front.leave(tx, stored.room, event, below) or (is_accepted and not made.is_past)
     for snapshot in made.fresh:
         snapshots.insert(tx, stored.room, snapshot, positions)
     # A new room's tables are made once, from all of its first events.
@@ -114,10 +120,10 @@ def _write(tx: WriteTransaction, row: Row, made: Made, positions: dict[str, int]
         _make_current(tx, row, made)
     if stored.outcome is Outcome.ACCEPTED:
         _redact(tx, made)
-    if is_front and (made.was_outlier or made.gaps):
-        # Its state comes from elsewhere than from what stood here before it.
+    if has_moved or (is_front and (made.was_outlier or made.gaps)):
+        # The room's ends, or the state after this one, are others than who follows the log would think.
         tx.append("resolution", room=stored.room, key=str(stored.snapshot))
-    return is_front and not linear
+    return has_moved or (is_front and not linear)
 
 
 def _make_current(tx: WriteTransaction, row: Row, made: Made) -> None:

@@ -14,7 +14,7 @@ from weft.protocol.event import StateKey
 from weft.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from weft.protocol.state_resolution import resolve
 from weft.rooms.reader import TransactionReader
-from weft.storage import events, snapshots
+from weft.storage import events, front, snapshots
 from weft.storage import rooms as room_store
 from weft.storage.database import Transaction, WriteTransaction
 from weft.storage.events import StoredEvent
@@ -46,7 +46,7 @@ def load(tx: Transaction, room_id: str, newest: int, new_snapshot_id: Callable[[
         return None
     if not row.forked:
         return _load_all(tx, [row], newest)[room_id]
-    extremities = list(events.by_ids(tx, events.forward_extremities(tx, row.room)).values())
+    extremities = list(events.by_ids(tx, front.ends(tx, row.room)).values())
     ends = [one.snapshot for one in extremities if one.snapshot is not None]
     snapshot = snapshots.load(tx, row.snapshot)
     merged, _ = resolve_states(tx, ROOM_VERSIONS[row.version], ends, new_snapshot_id)
@@ -113,8 +113,8 @@ def write_resolution(tx: WriteTransaction, loaded: Loaded) -> None:
     room = loaded.row.room
     if tx.dialect.for_update:
         tx.put(f"SELECT 1 FROM rooms WHERE room = :room {tx.dialect.for_update}", room=room)
-    front = set(events.forward_extremities(tx, room))
-    if room_store.by_number(tx, room) != loaded.row or front != {e.event.event_id for e in loaded.extremities}:
+    ends = set(front.ends(tx, room))
+    if room_store.by_number(tx, room) != loaded.row or ends != {e.event.event_id for e in loaded.extremities}:
         return
     snapshot = loaded.snapshot
     if snapshot.id not in {loaded.row.snapshot, *(e.snapshot for e in loaded.extremities)}:

@@ -199,12 +199,12 @@ class MissingEvents:
         return list(found.values())
 
     async def _of_the_past(self, room: Room, event: Event, between: Sequence[Event]) -> dict[str, Event]:
-        """Those of the events before one that an event which is here builds on, such as what was before we joined.
+        """Those of the events before one that an accepted event here follows, such as what was before our join.
 
         They are no news: the room has moved on from them rightly, and what is current says nothing about them.
         """
         before = {one.event_id: one for one in between if one is not event}
-        agenda = await self._database.read(gaps.which_are_missing, room.number, before) if before else []
+        agenda = await self._database.read(gaps.which_are_followed, room.number, before) if before else []
         past: dict[str, Event] = {}
         while agenda:
             event_id = agenda.pop()

@@ -19,7 +19,7 @@ from weft.graph.snapshot import Snapshot
 from weft.protocol.event import Event
 from weft.protocol.room_versions import RoomVersion
 from weft.rooms.rooms import Rooms
-from weft.storage import events, snapshots
+from weft.storage import events, front, snapshots
 from weft.storage import rooms as room_store
 from weft.storage.database import Database, Transaction, WriteTransaction
 from weft.storage.events import StoredEvent
@@ -52,7 +52,7 @@ def ensure_room(tx: WriteTransaction, room_id: str, version: RoomVersion) -> int
     row = room_store.by_id(tx, room_id)
     if row is None:
         return room_store.create(tx, room_id, version.identifier)
-    if row.version != version.identifier and not events.forward_extremities(tx, row.room):
+    if row.version != version.identifier and not front.ends(tx, row.room):
         room_store.set_version(tx, row.room, version.identifier)
     return row.room
 

@@ -218,101 +218,12 @@ def place(tx: WriteTransaction, stored: StoredEvent) -> None:
         _insert_relation(tx, stored.position, stored)
 
 
-def extend(tx: WriteTransaction, room: int, event: Event, *, has_gap: bool = False) -> bool | None:
-    """Puts a stored event at the room's front. Whether it is now the only extremity; if not, the graph has a fork.
-
-    None where an event that it builds on is not stored: that one's write failed; `has_gap`: it is known that some
-    are missing. A fork is noted in the room's row
-    (`is_forked`) until its state is resolved. On a shared database, this process has the room for itself from here
-    to the end of the transaction.
-    """
-    if tx.dialect.for_update:
-        tx.put(f"SELECT 1 FROM rooms WHERE room = :room {tx.dialect.for_update}", room=room)
-    prev = event.prev_events
-    if len(prev) == 1:
-        tx.put(
-            "UPDATE forward_extremities SET event_id = :event_id WHERE room = :room AND event_id = :prev",
-            event_id=event.event_id,
-            room=room,
-            prev=prev[0],
-        )
-    else:
-        tx.put("DELETE FROM forward_extremities WHERE room = :room AND event_id IN :prev", room=room, prev=list(prev))
-    front = tx.all("SELECT event_id FROM forward_extremities WHERE room = :room LIMIT 2", room=room)
-    if front == [(event.event_id,)]:
-        return True
-    if (event.event_id,) not in tx.all(_IN_FRONT, room=room, event_id=event.event_id):
-        if (
-            not has_gap
-            and prev
-            and tx.value("SELECT COUNT(*) FROM events WHERE event_id IN :prev", prev=list(prev)) < len(set(prev))
-        ):
-            return None
-        tx.put(
-            "INSERT INTO forward_extremities (room, event_id) VALUES (:room, :event_id)",
-            room=room,
-            event_id=event.event_id,
-        )
-        if not front:
-            return True
-    _leave_behind(tx, room, prev)
-    _note_fork(tx, room)
-    return False
-
-
-def _leave_behind(tx: WriteTransaction, room: int, prev: Collection[str]) -> None:
-    """Ends that lie behind an event, with nothing but refused ones in between, are ends no longer.
-
-    A refused event takes nothing from the front when it comes; who builds on it does.
-    """
-    agenda, met = list(prev), set(prev)
-    while agenda and len(met) < _MOST_REFUSED:
-        refused = [one for one in by_ids(tx, agenda).values() if one.outcome in _REFUSED]
-        agenda = [event_id for one in refused for event_id in one.event.prev_events if event_id not in met]
-        met.update(agenda)
-        if agenda:
-            tx.put(
-                "DELETE FROM forward_extremities WHERE room = :room AND event_id IN :ids", room=room, ids=list(agenda)
-            )
-
-
-#: How many events are looked at on the way through refused ones.
-_MOST_REFUSED = 1_000
-_REFUSED = frozenset({Outcome.SOFT_FAILED, Outcome.REJECTED, Outcome.REJECTED_BY_STATE})
-_HOW_MANY = "SELECT COUNT(*) FROM events WHERE event_id IN :prev"
-_IN_FRONT = "SELECT event_id FROM forward_extremities WHERE room = :room AND event_id = :event_id"
-
-
-def set_front(tx: WriteTransaction, room: int, event_ids: Collection[str]) -> None:
-    """Makes stored events the room's front, whatever it was before: the server enters the room here."""
-    tx.put("DELETE FROM forward_extremities WHERE room = :room", room=room)
-    tx.many(
-        "INSERT INTO forward_extremities (room, event_id) VALUES (:room, :event_id)",
-        [{"room": room, "event_id": event_id} for event_id in event_ids],
-    )
-
-
-def _note_fork(tx: WriteTransaction, room: int) -> None:
-    """Ends of the graph that all have the state of the room's tables need no resolving."""
-    tx.put(
-        """UPDATE rooms SET forked = 1 WHERE room = :room AND forked = 0 AND EXISTS (
-               SELECT 1 FROM forward_extremities f JOIN events e ON e.event_id = f.event_id
-               WHERE f.room = rooms.room AND (e.snapshot IS NULL OR e.snapshot <> rooms.snapshot))""",
-        room=room,
-    )
-
-
-def is_forked(tx: Transaction, room: int) -> bool:
-    """Whether the ends of the room's graph have different states that nobody has resolved yet."""
-    return bool(tx.value("SELECT forked FROM rooms WHERE room = :room", room=room))
-
-
 def make_current(
     tx: WriteTransaction, room: int, snapshot: Snapshot, known: Mapping[str, StoredEvent] | None = None
 ) -> None:
     """Makes the searchable tables of the room's current state agree with a snapshot that is stored.
 
-    To be called after `extend` for the only extremity's state, and for the resolved state of a fork.
+    To be called after `front.extend` for the only extremity's state, and for the resolved state of a fork.
     `known` spares looking up events that the caller has at hand.
     """
     applied: int | None = tx.value("SELECT snapshot FROM rooms WHERE room = :room", room=room)
@@ -615,12 +526,6 @@ def state_entries(tx: Transaction, room: int, event_ids: Collection[str]) -> Ite
         )
         for event_type, state_key, event_id in rows:
             yield (event_type, state_key), event_id
-
-
-def forward_extremities(tx: Transaction, room: int) -> list[str]:
-    return [
-        event_id for (event_id,) in tx.all("SELECT event_id FROM forward_extremities WHERE room = :room", room=room)
-    ]
 
 
 def at_the_front(tx: Transaction, rooms: Collection[int]) -> list[StoredEvent]:

@@ -17,11 +17,12 @@ class Gap(NamedTuple):
 
 
 def add(
-    tx: WriteTransaction, room: int, event: Event, missing: Collection[str], *, wanted: bool, accepted: bool
+    tx: WriteTransaction, room: int, event: Event, missing: Collection[str], *, wanted: bool, followed: bool
 ) -> None:
     """Notes events that an event builds on and that are not here.
 
-    `wanted`: they are to be fetched unasked. `accepted`: the event that builds on them was.
+    `wanted`: they are to be fetched unasked. `followed`: the event that builds on them was accepted, or is followed by
+    one that was.
     """
     tx.many(
         """INSERT INTO missing_events (room, event_id, depth, wanted, accepted)
@@ -32,26 +33,47 @@ def add(
                wanted = CASE WHEN excluded.wanted = 1 THEN 1 ELSE missing_events.wanted END,
                accepted = CASE WHEN excluded.accepted = 1 THEN 1 ELSE missing_events.accepted END""",
         [
-            {"room": room, "event_id": one, "depth": event.depth, "wanted": int(wanted), "accepted": int(accepted)}
+            {"room": room, "event_id": one, "depth": event.depth, "wanted": int(wanted), "accepted": int(followed)}
             for one in missing
         ],
     )
 
 
-def fill(tx: WriteTransaction, room: int, event_id: str) -> bool:
-    """An event that is here now is missing no longer. Whether an event that was accepted builds on it."""
-    accepted: int | None = tx.value(
-        "DELETE FROM missing_events WHERE room = :room AND event_id = :event_id RETURNING accepted",
+def fill(tx: WriteTransaction, room: int, event_id: str) -> int | None:
+    """What is here now is missing no longer. The depth below which it lies; None where nothing accepted follows it."""
+    row = tx.one(
+        "DELETE FROM missing_events WHERE room = :room AND event_id = :event_id RETURNING accepted, depth",
         room=room,
         event_id=event_id,
     )
-    return bool(accepted)
+    return row[1] if row is not None and row[0] else None
 
 
-def which_are_missing(tx: Transaction, room: int, event_ids: Collection[str]) -> list[str]:
-    """Those of some events that others build on and that are not here."""
+def follow(tx: WriteTransaction, room: int, event_ids: Collection[str]) -> None:
+    """Notes that an event which was accepted follows some events, those of them that are missing."""
+    tx.put(
+        "UPDATE missing_events SET accepted = 1 WHERE room = :room AND event_id IN :ids AND accepted = 0",
+        room=room,
+        ids=list(event_ids),
+    )
+
+
+def which_are_followed(tx: Transaction, room: int, event_ids: Collection[str]) -> list[str]:
+    """Those of some events that are not here and that accepted ones follow."""
     rows = tx.all(
-        "SELECT event_id FROM missing_events WHERE room = :room AND event_id IN :ids", room=room, ids=list(event_ids)
+        "SELECT event_id FROM missing_events WHERE room = :room AND event_id IN :ids AND accepted = 1",
+        room=room,
+        ids=list(event_ids),
+    )
+    return [event_id for (event_id,) in rows]
+
+
+def which_only_refused_follow(tx: Transaction, room: int, event_ids: Collection[str]) -> list[str]:
+    """Those of some events that are not here, though others build on them, all of which were refused."""
+    rows = tx.all(
+        "SELECT event_id FROM missing_events WHERE room = :room AND event_id IN :ids AND accepted = 0",
+        room=room,
+        ids=list(event_ids),
     )
     return [event_id for (event_id,) in rows]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from weft.graph.outcome import Outcome
-from weft.storage import events
+from weft.storage import events, front
 from weft.storage.database import Transaction
 from weft.storage.events import StoredEvent
 
@@ -22,4 +22,4 @@ def newest(tx: Transaction, room: int, limit: int) -> list[StoredEvent]:
 
 def ends(tx: Transaction, room: int) -> list[str]:
     """The room's forward extremities."""
-    return sorted(events.forward_extremities(tx, room))
+    return sorted(front.ends(tx, room))
