@@ -24,13 +24,17 @@ VENV: Final = Path(__file__).parents[2] / ".bench" / "venv"
 _GENEROUS: Final = {"per_second": 100_000, "burst_count": 100_000}
 
 
-class Homeserver(Protocol):
-    """A server that a test may stop and start again."""
+class Reachable(Protocol):
+    """A server that people have accounts on."""
 
     #: Its name in identifiers.
     server_name: str
     #: Where clients reach it.
     url: str
+
+
+class Homeserver(Reachable, Protocol):
+    """A server that a test may stop and start again."""
 
     async def start(self) -> object: ...
 

@@ -15,7 +15,7 @@ import orjson
 from yarl import URL
 
 from tests.federation.people import eventually
-from tests.interop.homeservers import Homeserver
+from tests.interop.homeservers import Reachable
 from weft.testing import Answer, Client
 from weft.testing.client import Asgi
 
@@ -25,7 +25,7 @@ _JSON = {"Content-Type": "application/json"}
 class Person(Client):
     """Somebody who is logged in at a server."""
 
-    def __init__(self, server: Homeserver, web: aiohttp.ClientSession, trust: ssl.SSLContext, **who: Any) -> None:
+    def __init__(self, server: Reachable, web: aiohttp.ClientSession, trust: ssl.SSLContext, **who: Any) -> None:
         super().__init__(_no_application, **who)
         self.server = server
         self._web = web
@@ -63,7 +63,7 @@ class Society:
         self._web = web
         self._trust = trust
 
-    async def __call__(self, name: str, server: Homeserver) -> Person:
+    async def __call__(self, name: str, server: Reachable) -> Person:
         """A new account on a server; its name begins with `name`."""
         body = {
             "username": f"{name}-{secrets.token_hex(4)}",

@@ -57,6 +57,33 @@ async def test_the_identity_of_a_device_stays(server: TestServer) -> None:
     assert (await query(alice, alice.user_id))["device_keys"][alice.user_id][alice.device_id] == changed
 
 
+@pytest.mark.parametrize("by", ["itself", "another device"])
+async def test_a_device_that_went_comes_back_with_other_keys(server: TestServer, by: str) -> None:
+    """A program that always names the same device, and has lost what it had stored, has to remove that device first."""
+    alice, bob = await server.user("alice"), await server.user("bob")
+    bot = await server.login(alice.user_id, device_id="BOT")
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.join(room_id)
+    keys = Keys(bot)
+    await keys.upload(3, fallback_keys=keys.fallback())
+    # To log in again is not enough: that is how somebody comes back who has all their keys.
+    again = await server.login(alice.user_id, device_id="BOT")
+    assert (await query(bob, alice.user_id))["device_keys"][alice.user_id]["BOT"] == keys.device()
+    renewed = Keys(again, "with an empty store")
+    (await again.post(UPLOAD, {"device_keys": renewed.device()})).refused(400, "M_INVALID_PARAM")
+    since = (await bob.sync())["next_batch"]
+    if by == "itself":
+        (await again.post(f"{V3}/logout")).ok()
+    else:
+        await confirmed(alice, "DELETE", f"{V3}/devices/BOT", {})
+    assert (await query(bob, alice.user_id))["device_keys"][alice.user_id] == {}
+    assert await claim(bob, again) == {}
+    last = await server.login(alice.user_id, device_id="BOT")
+    assert await Keys(last, "with an empty store").upload(2) == {"signed_curve25519": 2}
+    assert (await bob.sync(since))["device_lists"]["changed"] == [alice.user_id]
+    assert (await query(bob, alice.user_id))["device_keys"][alice.user_id]["BOT"] == renewed.device()
+
+
 async def test_another_key_of_the_same_id_is_refused(server: TestServer) -> None:
     alice, bob = await server.user("alice"), await server.user("bob")
     keys = Keys(alice)

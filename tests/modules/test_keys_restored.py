@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
@@ -142,3 +143,66 @@ async def test_a_postgresql_database_that_was_made_from_another(weft_database: s
         assert await count(alice) == 0
     finally:
         await server.stop()
+
+
+def into_a_new_database(url: str, dump: Path) -> str:
+    """Beside the other; returns its URL."""
+    name = f"{urlsplit(url).path.removeprefix('/')}_restored"
+    program("createdb", f"--maintenance-db={url}", name)
+    restored = urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+    program("psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={dump}", restored)
+    return restored
+
+
+def into_one_of_the_same_name(url: str, dump: Path) -> str:
+    server, name = urlunsplit(urlsplit(url)._replace(path="/postgres")), urlsplit(url).path.removeprefix("/")
+    program("dropdb", f"--maintenance-db={server}", name)
+    program("createdb", f"--maintenance-db={server}", "--template=template0", name)
+    program("psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={dump}", url)
+    return url
+
+
+def over_the_tables(url: str, dump: Path) -> str:
+    """The dump drops the tables that are there and makes them anew."""
+    program("psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={dump}", url)
+    return url
+
+
+@pytest.mark.parametrize("restore", [into_a_new_database, into_one_of_the_same_name, over_the_tables])
+async def test_a_postgresql_database_restored_from_a_dump(
+    weft_database: str, tmp_path: Path, restore: Callable[[str, Path], str]
+) -> None:
+    for name in ("pg_dump", "psql", "createdb", "dropdb"):
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} is not installed")
+    server = TestServer(tmp_path, settings={"database": {"url": weft_database}}, watch=validated)
+    await server.start()
+    alice, bob = await server.user("alice"), await server.user("bob")
+    keys = Keys(alice)
+    await keys.upload(5, fallback_keys=keys.fallback())
+    dump = tmp_path / "dump.sql"
+    clean = ["--clean"] if restore is over_the_tables else []
+    program("pg_dump", *clean, f"--file={dump}", weft_database)
+    given = (await claim(bob, alice))[alice.device_id]
+    await server.stop()
+    restored = restore(weft_database, dump)
+    again = TestServer(tmp_path, settings={"database": {"url": restored}}, watch=validated)
+    await again.start()
+    try:
+        here = again.client(alice.token, user_id=alice.user_id, device_id=alice.device_id)
+        assert await count(here) == 0
+        assert (await claim(again.client(bob.token, user_id=bob.user_id), here))[alice.device_id] == keys.fallback()
+        keys.client = here
+        assert await keys.upload(one_time_keys=given) == {"signed_curve25519": 0}
+        assert await keys.upload(2, fallback_keys=keys.fallback("F2")) == {"signed_curve25519": 2}
+        await again.restart()
+        assert await count(here) == 2
+    finally:
+        await again.stop()
+        if restored != weft_database:
+            program("dropdb", f"--maintenance-db={weft_database}", urlsplit(restored).path.removeprefix("/"))
+
+
+def program(name: str, *arguments: str) -> None:
+    done = subprocess.run([name, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -46,7 +46,7 @@ def forget_one_time(source: Source) -> None:
     """Give none of the one-time keys away that devices have left here, so that they leave new ones.
 
     For a server that was set back to an earlier time without being able to see it: a snapshot of the whole machine, or
-    a dump that was read into the database that was there. Keys that were given away since would be given again.
+    a dump whose rows were read into the tables that were there. Keys that were given away since would be given again.
     """
     settings = source.load()
     if settings.is_sqlite and running.find(settings) is not None:

@@ -7,8 +7,8 @@ away. Devices see that none is left, and upload new ones.
 * SQLite: beside the database lies a file with the database's identity, which is another one after each start, and how
   far the log had come when a key was last given away. It is written before the key leaves. The file belongs to the disk
   and not to the backup: it also tells when it was written, and a copy of it was written later than that.
-* PostgreSQL knows by itself: a database that is made anew from a dump has another number, and a cluster that was
-  restored to an earlier time goes on in another timeline.
+* PostgreSQL knows by itself: a database that is made anew from a dump has another number, so has a table that a dump
+  replaced, and a cluster that was restored to an earlier time goes on in another timeline.
 
 What no program can see, a machine that is set back as a whole, is for `weft keys forget-one-time`.
 """
@@ -121,12 +121,13 @@ def _check(tx: WriteTransaction, is_known: Callable[[str], bool], fresh: str) ->
 
 
 def _postgres_identity(tx: Transaction) -> str:
-    """The number of the database, the timeline that it is in, and the cluster's mark where that may be read."""
-    number, timeline = tx.all(
-        """SELECT CAST(oid AS TEXT), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
-           FROM pg_database WHERE datname = current_database()"""
+    """The cluster's mark where that may be read, the timeline that it is in, and the numbers of database and table."""
+    number, timeline, table = tx.all(
+        """SELECT CAST(d.oid AS TEXT), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), CAST(c.oid AS TEXT)
+           FROM pg_database d, pg_class c
+           WHERE d.datname = current_database() AND c.oid = CAST('restore_guard' AS regclass)"""
     )[0]
     cluster = ""
     if tx.value("SELECT has_function_privilege('pg_control_system()', 'execute')"):
         cluster = tx.value("SELECT CAST(system_identifier AS TEXT) FROM pg_control_system()")
-    return f"{cluster}/{timeline}/{number}"
+    return f"{cluster}/{timeline}/{number}/{table}"
