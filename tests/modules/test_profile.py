@@ -30,8 +30,8 @@ async def member(who: Client, room_id: str, user_id: str) -> dict[str, Any]:
 
 async def test_fields_are_set_read_and_removed(server: TestServer) -> None:
     alice = await server.user("alice")
-    assert (await alice.get(path(alice.user_id))).ok() == {}
-    (await alice.get(path(alice.user_id, "displayname"))).refused(404, "M_NOT_FOUND")
+    assert (await alice.get(path(alice.user_id))).ok() == {"displayname": "alice"}
+    (await alice.get(path(alice.user_id, "avatar_url"))).refused(404, "M_NOT_FOUND")
     fields = {
         "displayname": "Alice ✿",
         "avatar_url": "mxc://weft.test/abc",
@@ -61,7 +61,10 @@ async def test_an_empty_name_is_none(server: TestServer) -> None:
 async def test_fields_set_at_the_same_time_are_all_kept(server: TestServer) -> None:
     alice = await server.user("alice")
     await asyncio.gather(*[put(alice, f"org.example.f{n}", n) for n in range(10)])
-    assert (await alice.get(path(alice.user_id))).ok() == {f"org.example.f{n}": n for n in range(10)}
+    assert (await alice.get(path(alice.user_id))).ok() == {
+        "displayname": "alice",
+        **{f"org.example.f{n}": n for n in range(10)},
+    }
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ async def test_what_cannot_be_set(server: TestServer, key: str, body: Any, errco
     alice = await server.user("alice")
     await put(alice, "org.first", 1)
     (await alice.put(path(alice.user_id, key), body)).refused(400, errcode)
-    assert (await alice.get(path(alice.user_id))).ok() == {"org.first": 1}
+    assert (await alice.get(path(alice.user_id))).ok() == {"displayname": "alice", "org.first": 1}
 
 
 async def test_all_fields_together_have_a_limit(server: TestServer) -> None:
@@ -113,6 +116,7 @@ async def test_who_may(start_server: Start) -> None:
 async def test_guests_have_a_name_alone(server: TestServer) -> None:
     made = (await server.client().post("/_matrix/client/v3/register?kind=guest", {})).ok()
     guest = server.client(made["access_token"], user_id=made["user_id"])
+    assert (await guest.get(path(guest.user_id))).ok() == {}
     await put(guest, "displayname", "Guest")
     answer = await guest.put(path(guest.user_id, "avatar_url"), {"avatar_url": "mxc://a/b"})
     answer.refused(403, "M_GUEST_ACCESS_FORBIDDEN")
@@ -172,7 +176,7 @@ async def test_what_was_left_over_is_taken_up(server: TestServer) -> None:
         store.to_propagate(tx, bob.user_id, 0)
 
     await database.write(change)
-    assert "displayname" not in await member(alice, room_id, bob.user_id)
+    assert (await member(alice, room_id, bob.user_id))["displayname"] == "bob"
     task = next(task for module in server.server.modules for task in module.tasks if task.name == "profile")
     await task.run()
     assert (await member(alice, room_id, bob.user_id))["displayname"] == "Bob"

@@ -386,3 +386,17 @@ async def test_a_search_does_not_wait_for_ever_for_its_index(
     room_id = await alice.create_room()
     await alice.send(room_id, "needle")
     assert ids(await search(alice, "needle")) == []
+
+
+async def test_what_was_erased_is_not_found(server: TestServer) -> None:
+    alice, bob, carol = await server.user("alice"), await server.user("bob"), await server.user("carol")
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.join(room_id)
+    kept = await alice.send(room_id, "the tea is green")
+    await bob.send(room_id, "my tea is black")
+    assert (await search(alice, "tea"))["count"] == 2
+    await server.server.accounts.deactivate(bob.user_id, erase=True)
+    await carol.join(room_id)
+    for client in (alice, carol):
+        found = await search(client, "tea")
+        assert (ids(found), found["count"]) == ([kept], 1)

@@ -282,3 +282,16 @@ async def test_a_nameless_room_is_called_by_its_members(server: TestServer) -> N
     await bob.join(room_id)
     summary = joined(await alice.sync(), room_id)["summary"]
     assert summary == {"m.heroes": [bob.user_id], "m.joined_member_count": 2, "m.invited_member_count": 0}
+
+
+async def test_what_was_said_before_one_left_is_told_with_the_leaving(server: TestServer) -> None:
+    alice, bob = await server.user("alice"), await server.user("bob")
+    room_id = await alice.create_room(preset="public_chat")
+    await bob.join(room_id)
+    since = (await bob.sync())["next_batch"]
+    await alice.send(room_id, "bye")
+    await bob.leave(room_id)
+    await alice.send(room_id, "he is gone")
+    left = (await bob.sync(since))["rooms"]["leave"][room_id]
+    assert bodies(left) == ["bye"]
+    assert not left["timeline"]["limited"]

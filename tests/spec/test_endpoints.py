@@ -67,6 +67,7 @@ NOT_IN_OPENAPI = {
     "getDehydratedDevice": "MSC3814, which Element uses",
     "deleteDehydratedDevice": "MSC3814, which Element uses",
     "dehydratedDeviceEvents": "MSC3814, which Element uses",
+    "slidingSync": "MSC4186, by which Element X syncs",
     "drawRoom": "Weft's own",
     "compareRoom": "Weft's own",
     "getRegistrationNonce": "Synapse's administration API",

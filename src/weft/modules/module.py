@@ -42,6 +42,8 @@ class Module:
     outgoing: Sequence[Outgoing] = ()
     #: Brings what the module keeps in memory up to date with committed entries; must not wait.
     appliers: Sequence[Callable[[Sequence[Entry]], None]] = ()
+    #: Kinds of entries that nobody looks up in the log once they are old: a table says how things are.
+    fleeting: Sequence[str] = ()
 
 
 @dataclass(slots=True)

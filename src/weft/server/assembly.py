@@ -42,6 +42,7 @@ from weft.settings import Listener as ListenerSettings
 from weft.settings import Settings
 from weft.storage.cache import Budget
 from weft.storage.open import Connect, open_database
+from weft.storage.pruning import prune
 
 #: What of the memory budget goes to the database's own page cache.
 _PAGE_CACHE_SHARE = 0.25
@@ -89,7 +90,13 @@ class Server:
         return _routes(self.modules, federates=self.federation.enabled)
 
     def _own_tasks(self) -> list[Task]:
-        return [Task(name="forgotten servers", every_seconds=6 * 3600, run=self.federation.destinations.prune)]
+        return [
+            Task(name="forgotten servers", every_seconds=6 * 3600, run=self.federation.destinations.prune),
+            Task(name="old entries of the log", every_seconds=3600, run=self._prune_log),
+        ]
+
+    async def _prune_log(self) -> None:
+        await prune(self.engine.database, [kind for module in self.modules for kind in module.fleeting])
 
     def app_for(self, listener: Listener) -> App:
         """The application that answers on a listener: just what its resources name."""

@@ -41,6 +41,7 @@ from weft.modules import (
     search,
     server_keys,
     server_notices,
+    sliding_sync,
     spaces,
     sync,
     to_device,
@@ -81,6 +82,7 @@ TABLES = (
     "weft.modules.reporting",
     "weft.modules.search",
     "weft.modules.server_notices",
+    "weft.modules.sliding_sync",
     "weft.modules.to_device",
     "weft.modules.typing",
     "weft.modules.ui_auth",
@@ -111,7 +113,6 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     forms = events.EventForms(engine, aggregations, erased=accounts_.erased)
     access = RoomAccess(engine.rooms)
     asking = Asking(federation.peers, origin=federation.own_keys.server_names[0])
-    server_sight = events.ServerSight(engine, erased=accounts_.erased)
 
     # What one is called.
     user_directory_ = user_directory.UserDirectory(engine, search_all_users=settings.user_directory.search_all_users)
@@ -181,7 +182,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         set_tag=account_data_.set_tag,
         exists=accounts_.exists,
     )
-    search_index = search.Index(engine)
+    search_index = search.Index(engine, erased=accounts_.erased)
     search_ = search.Search(
         engine, search_index, history_, user_rooms=user_rooms, sight=sight, enabled=settings.search.enabled
     )
@@ -202,7 +203,9 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         directory.module(directory_, shows_rooms=settings.federation.public_rooms),
         discovery.module(settings),
         filters.module(filters_),
-        history.module(engine, history_, history.Serving(engine, access, server_sight)),
+        history.module(
+            engine, history_, history.Serving(engine, access, events.ServerSight(engine, erased=accounts_.erased))
+        ),
         keys.module(
             engine,
             devices_,
@@ -249,28 +252,40 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     ]
     transactions_.edus = {edu_type: handle for part in parts for edu_type, handle in part.edus.items()}
     parts.append(sender_module(engine, [told for part in parts for told in part.outgoing]))
+    around = sync.Surroundings(
+        filter_of=filters_.named,
+        ignored_users=account_data_.ignored_users,
+        blocks_invites=memberships.blocks_invites,
+        stripped_state=stripped_states.of,
+        unread=unread_.counts,
+        have_unread=unread_.have,
+        seen=presence_.seen,
+        about_device=one_time_keys.told,
+        acknowledged=to_device_.acknowledged,
+    )
     sync_ = sync.SyncService(
-        engine,
-        user_rooms=user_rooms,
-        sight=sight,
-        forms=forms,
-        parts=_sync_parts(parts),
-        around=sync.Surroundings(
-            filter_of=filters_.named,
-            ignored_users=account_data_.ignored_users,
-            blocks_invites=memberships.blocks_invites,
-            stripped_state=stripped_states.of,
-            unread=unread_.counts,
-            have_unread=unread_.have,
-            seen=presence_.seen,
-            about_device=one_time_keys.told,
-            acknowledged=to_device_.acknowledged,
-        ),
+        engine, user_rooms=user_rooms, sight=sight, forms=forms, parts=_sync_parts(parts), around=around
     )
     # What wakes those who wait comes last, when everything in memory is up to date.
     return Modules(
         [
             *parts,
+            sliding_sync.module(
+                engine,
+                devices_,
+                user_rooms=user_rooms,
+                sight=sight,
+                forms=forms,
+                parts=parts,
+                waking=sync_.waking,
+                around=around,
+                preferences=sliding_sync.Preferences(
+                    account_data=account_data_.content_of,
+                    tags=account_data_.tags,
+                    ignored_users=account_data_.ignored_users,
+                    blocks_invites=memberships.blocks_invites,
+                ),
+            ),
             sync.module(sync_),
             legacy.module(
                 engine,
@@ -334,7 +349,9 @@ def _join_accounts(
     """Has what belongs to an account begin and end with it."""
 
     def created(tx: WriteTransaction, new: accounts.NewAccount) -> None:
-        profiles.created(tx, new.user_id, new.display_name)
+        # A guest has not chosen the name that the server made up.
+        name = new.display_name or (None if new.is_guest else localpart_of(new.user_id))
+        profiles.created(tx, new.user_id, name)
 
     def ended(tx: WriteTransaction, deactivation: accounts.Deactivation) -> None:
         user_directory_.hide(tx, deactivation.user_id)

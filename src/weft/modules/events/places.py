@@ -2,8 +2,8 @@
 
 A cut (a vector) is how much of the log is looked at; inside it events stand in graph order, by depth and then position.
 A sync token `s…` is a cut. Where some of what waited for the device has not been told yet, another cut follows behind
-a `~`: as much as the device has of that. A paging token `t…` is a place in a cut. All are opaque to clients, and either
-is taken where a place is asked for.
+a `~`: as much as the device has of that. A position of sliding sync is one too, with something of its own behind a `!`.
+A paging token `t…` is a place in a cut. All are opaque to clients, and either is taken where a place is asked for.
 
 https://spec.matrix.org/v1.19/client-server-api/#pagination
 """
@@ -59,7 +59,7 @@ def parse_cut(token: str) -> Vector:
 def parse_sync_token(token: str) -> tuple[Vector, Vector | None]:
     """As `parse_cut`, with what the device has of its messages where that is not all in the cut."""
     if token.startswith("s"):
-        cut, tilde, to_device = token[1:].partition("~")
+        cut, tilde, to_device = token[1:].partition("!")[0].partition("~")
         return Vector.parse(cut), Vector.parse(to_device) if tilde else None
     place = parse_place(token).cut
     if place is None:

@@ -1,6 +1,7 @@
 """Who is there. https://spec.matrix.org/v1.19/client-server-api/#presence"""
 
 from weft.modules.module import Module, Task
+from weft.modules.presence import store
 from weft.modules.presence.client_api import ClientApi
 from weft.modules.presence.federation import EDU, PresenceFederation
 from weft.modules.presence.service import Presence
@@ -20,4 +21,5 @@ def module(engine: Engine, presence: Presence) -> Module:
         edus={EDU: federation.take} if presence.enabled else {},
         outgoing=(federation,) if presence.enabled else (),
         appliers=(presence.apply,),
+        fleeting=(store.KIND, store.FLUSH),
     )

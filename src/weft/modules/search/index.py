@@ -1,9 +1,12 @@
-"""Keeps the index of words up to date: a follower of the log that reads new events, and forgets redacted ones."""
+"""Keeps the index of words up to date: a follower of the log.
+
+It reads new events, and forgets what is redacted or erased.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from weft.modules.search import store
@@ -23,6 +26,7 @@ _GATHER_SECONDS = 0.25
 _ENOUGH = 100
 #: How long a search waits for the index; then it makes do with what is there.
 _PATIENCE_SECONDS = 3.0
+_DROPPED_AT_ONCE = 1_000
 
 _MESSAGES: Final = frozenset(
     {"m.room.message"}
@@ -37,14 +41,16 @@ _MESSAGES: Final = frozenset(
 class Index:
     """Who waits with `caught_up` finds in the index everything that the log has by then."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, erased: Collection[str] = ()) -> None:
         self._engine = engine
+        #: Users who left this server and wanted what they wrote to be erased; whoever gave it keeps it true.
+        self._erased = erased
         self._searching = 0
         self._hurry = asyncio.Event()
 
     @property
     def follower(self) -> Follower:
-        return Follower(FOLLOWER, ("event", "redacted"), self.handle)
+        return Follower(FOLLOWER, ("event", "redacted", "account"), self.handle)
 
     async def caught_up(self) -> None:
         """Returns once the index has what is in the log now, or after a while."""
@@ -67,7 +73,7 @@ class Index:
         indexed: dict[int, Indexed] = {}
         gone: set[int] = set()
         for stored in await self._stored(entries):
-            found = text_of(stored.event)
+            found = text_of(stored.event) if stored.event.sender not in self._erased else None
             words = words_of(found[1]) if found is not None else []
             if found is not None and words:
                 indexed[stored.position] = Indexed(stored.position, found[0], words)
@@ -76,6 +82,19 @@ class Index:
                 gone.add(stored.position)
         if indexed or gone:
             await self._engine.database.write(store.put, list(indexed.values()), gone)
+        for entry in entries:
+            if entry.kind == "account" and entry.user_id is not None and entry.user_id in self._erased:
+                await self._drop(entry.user_id)
+
+    async def _drop(self, sender: str) -> None:
+        """Takes everything that somebody wrote out of the index, also from who saw it when it was sent."""
+        after = 0
+        while True:
+            positions = await self._engine.database.read(store.written_by, sender, after, _DROPPED_AT_ONCE)
+            if not positions:
+                return
+            await self._engine.database.write(store.put, [], positions)
+            after = positions[-1]
 
     async def _gather(self) -> None:
         try:

@@ -8,4 +8,4 @@ __all__ = ["Surroundings", "SyncService", "module"]
 
 
 def module(service: SyncService) -> Module:
-    return Module(name="sync", routes=SyncApi(service).routes(), appliers=[service.wake])
+    return Module(name="sync", routes=SyncApi(service).routes(), appliers=[service.waking.wake])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 
 from weft.modules.events import EventForms, Sight, Viewer
 from weft.modules.events.user_rooms import Seat
@@ -33,7 +33,6 @@ class LeftRooms:
         room_id: str,
         seat: Seat,
         *,
-        new: Mapping[int, Sequence[StoredEvent]] | None,
         ignored: Collection[str],
         state_name: str,
     ) -> None:
@@ -49,7 +48,8 @@ class LeftRooms:
         timeline = await self._timelines.of(
             room,
             answer.user_id,
-            new=None if new is None or answer.since is None else new.get(seat.number, ()),
+            # What was said before the user left is not among the entries that concern them now.
+            new=None,
             since=since or (None if was_in else _just_before(left)),
             upto=answer.upto,
             event_filter=answer.filter.room_timeline,

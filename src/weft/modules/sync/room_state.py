@@ -63,6 +63,15 @@ class RoomStates:
             changed = self._lazily(room, query, changed)
         return await self._bytes(changed.values(), chosen)
 
+    async def differences(
+        self, room: Room, since: Vector, target: Snapshot
+    ) -> dict[StateKey, tuple[str | None, str | None]] | None:
+        """What was and what is in each place whose state has changed since a cut; None if there was no state then."""
+        old = await self._state_at(room, since)
+        if old is None:
+            return None
+        return await self._differences(room, old, target) if old != target.id else {}
+
     async def _whole(self, room: Room, query: StateQuery) -> list[bytes]:
         """The state before the timeline, for a client that has nothing."""
         chosen = query.filter.room_state

@@ -8,9 +8,8 @@ many rooms there are.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from weft.http.call import Requester
 from weft.modules.events import EventForms, Sight, Viewer
@@ -18,12 +17,11 @@ from weft.modules.events.places import parse_sync_token
 from weft.modules.events.user_rooms import Seat, UserRooms
 from weft.modules.module import SyncPart
 from weft.modules.sync.answer import Answer, Window, event_list, json_object, nothing_new
-from weft.modules.sync.echoes import Echoes
 from weft.modules.sync.joined_room import JoinedRooms
 from weft.modules.sync.left_room import LeftRooms
 from weft.modules.sync.room_state import RoomStates
 from weft.modules.sync.timeline import Timelines
-from weft.modules.sync.turns import Turns
+from weft.modules.sync.waking import Waking
 from weft.modules.unread import Counts
 from weft.protocol.api.client.sync import SyncRequest
 from weft.protocol.client_event import dumps, stripped
@@ -74,13 +72,8 @@ class SyncService:
         self._engine = engine
         self._user_rooms = user_rooms
         self._parts = parts
-        self._part_of_kind: dict[str, list[SyncPart]] = {}
-        for part in parts:
-            for kind in part.kinds:
-                self._part_of_kind.setdefault(kind, []).append(part)
         self._around = around
-        self._echoes = Echoes(engine.log.wake)
-        self._turns = Turns()
+        self.waking = Waking(engine, parts)
         timelines, states = Timelines(engine, sight), RoomStates(engine)
         self._joined = JoinedRooms(engine, sight, forms, timelines, states)
         self._left = LeftRooms(engine, sight, forms, timelines, states)
@@ -97,9 +90,7 @@ class SyncService:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_ms / 1000
         while True:
-            await self._echoes.wait(requester.user_id)
-            if self._engine.log.head != since:
-                await self._turns.take()
+            await self.waking.ready(requester.user_id, since)
             upto = self._engine.log.head
             answer = await self._answer(requester, args, filter_, since, upto, left)
             if answer is not None:
@@ -127,7 +118,7 @@ class SyncService:
         entries = self._engine.log.since(since) if since is not None and not args.full_state else None
         whole = since is None or args.full_state
         if entries is not None:
-            entries = [e for e in entries if e.position in upto and self._concerns(e, requester.user_id, seats)]
+            entries = [e for e in entries if e.position in upto and self.waking.concerns(e, requester.user_id, seats)]
             if not entries and left is None:
                 return None
         # What is in memory moves on while this waits for something; the answer is about this moment.
@@ -138,55 +129,6 @@ class SyncService:
         await self._count_unread(answer)
         answer.about_device = await self._around.about_device(requester)
         return None if answer.is_empty and not whole else answer.json()
-
-    # -- what concerns whom
-
-    def _concerns(self, entry: Entry, user_id: str, seats: dict[str, Seat]) -> bool:
-        named = [w for part in self._part_of_kind.get(entry.kind, ()) if (w := part.wakes(entry)) is not None]
-        if named:
-            return any(user_id in users for users in named)
-        if entry.room is None:
-            return entry.user_id == user_id
-        stored = entry.payload
-        if isinstance(stored, StoredEvent) and entry.kind == "event" and stored.event.state_key == user_id:
-            return True
-        room_id = self._engine.rooms.room_id_now(entry.room)
-        seat = seats.get(room_id) if room_id is not None else None
-        if seat is None:
-            return room_id is None
-        return seat.membership == "join"
-
-    def wake(self, entries: Sequence[Entry]) -> None:
-        """Wakes the waiting users whom committed entries concern."""
-        log = self._engine.log
-        if not log.waiting:
-            return
-        for entry in entries:
-            named = [w for part in self._part_of_kind.get(entry.kind, ()) if (w := part.wakes(entry)) is not None]
-            chosen: Iterable[object] = chain.from_iterable(named) if named else self._ordinarily_concerned(entry)
-            sender = _sender(entry)
-            if sender is not None:
-                self._echoes.sent(sender)
-                chosen = [key for key in chosen if key != sender]
-            log.wake(chosen)
-
-    def _ordinarily_concerned(self, entry: Entry) -> Iterable[object]:
-        if entry.room is None:
-            return (entry.user_id,) if entry.user_id is not None else ()
-        room_id = self._engine.rooms.room_id_now(entry.room)
-        room = self._engine.rooms.cached(room_id) if room_id is not None else None
-        waiting = self._engine.log.waiting
-        if room is None:
-            return list(waiting)
-        stored = entry.payload
-        about = stored.event.state_key if isinstance(stored, StoredEvent) else None
-        if len(room.joined_local) <= len(waiting):
-            concerned: list[object] = list(room.joined_local)
-        else:
-            concerned = [key for key in waiting if key in room.joined_local]
-        if about is not None:
-            concerned.append(about)
-        return concerned
 
     # -- the sections
 
@@ -217,9 +159,7 @@ class SyncService:
             if seat.membership in ("invite", "knock"):
                 await self._add_outside(answer, room_id, seat, ignored)
             elif seat.membership in ("leave", "ban") and not seat.forgotten:
-                await self._left.add(
-                    answer, viewer, room_id, seat, new=new, ignored=ignored, state_name=state_name(args)
-                )
+                await self._left.add(answer, viewer, room_id, seat, ignored=ignored, state_name=state_name(args))
 
     def _new_events(self, entries: Sequence[Entry] | None) -> dict[int, list[StoredEvent]] | None:
         if entries is None:
@@ -288,11 +228,6 @@ class SyncService:
         for part in self._parts:
             if every or not part.kinds.isdisjoint(kinds or ()):
                 await part.contribute(answer)
-
-
-def _sender(entry: Entry) -> str | None:
-    stored = entry.payload
-    return stored.event.sender if entry.kind == "event" and isinstance(stored, StoredEvent) else None
 
 
 def _unread_json(notify: int, highlight: int) -> bytes:

@@ -1,6 +1,7 @@
 """Who is typing. https://spec.matrix.org/v1.19/client-server-api/#typing-notifications"""
 
 from weft.modules.module import Module, Task
+from weft.modules.typing import store
 from weft.modules.typing.client_api import ClientApi
 from weft.modules.typing.federation import EDU, TypingFederation
 from weft.modules.typing.service import Typing
@@ -21,4 +22,5 @@ def module(engine: Engine, typing: Typing, access: RoomAccess) -> Module:
         edus={EDU: federation.take},
         outgoing=(federation,),
         appliers=(typing.apply,),
+        fleeting=(store.KIND,),
     )
