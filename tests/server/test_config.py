@@ -296,7 +296,15 @@ def test_the_sample_with_every_default_uncommented_is_still_the_defaults(file: P
 
 def test_the_examples_of_the_sample_have_the_right_types(file: Path) -> None:
     text = re.sub(r"^# for example: (\w+ = )", r"\1", reference.sample(), flags=re.MULTILINE)
-    for name in ("postgres.password", "tls.crt", "tls.key", "registration.tokens", "registration.secret", "my-ca.pem"):
+    for name in (
+        "postgres.password",
+        "tls.crt",
+        "tls.key",
+        "registration.tokens",
+        "registration.secret",
+        "my-ca.pem",
+        "s3.secret",
+    ):
         (file.parent / name).write_text("x")
     url = "database.url=postgresql://weft@localhost/weft"
     assert read(file, text, sets=(url,)).registration.terms[0].id == "privacy"

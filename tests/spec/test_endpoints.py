@@ -31,9 +31,6 @@ ELSEWHERE = {
     "administrative_contact.yaml": "third-party identifiers",
     "appservice_ping.yaml": "application services",
     "appservice_room_directory.yaml": "application services",
-    "authed-content-repo.yaml": "media",
-    "content-repo.yaml": "media",
-    "content_repository.yaml": "media",
     "oauth_server_metadata.yaml": "OAuth",
     "policy_server.yaml": "policy servers",
     "pusher.yaml": "push gateways",
@@ -48,6 +45,8 @@ NOT_DECLARED = {
     "peekEvents": "the same route as getEvents, told apart by its room_id",
     "federation.getWellKnown": "getWellknownServer, beside the client's documents",
     "federation.queryInfo": "each kind of query is an operation of its own",
+    "getUrlPreview": "URL previews",
+    "getUrlPreviewAuthed": "URL previews",
     "requestTokenToRegisterEmail": "third-party identifiers",
     "requestTokenToRegisterMSISDN": "third-party identifiers",
     "requestTokenToResetPasswordEmail": "third-party identifiers",
@@ -268,6 +267,9 @@ def test_its_body_is_the_specifications(endpoint: AnyEndpoint) -> None:
 @specified
 def test_its_answer_is_the_specifications(endpoint: AnyEndpoint) -> None:
     schema = operation_of(endpoint).responses["200"]
+    if endpoint.response is Raw:
+        assert schema is None, "bytes are declared where JSON is specified"
+        return
     assert schema is not None
     answer = inspect.type_info(endpoint.response)
     if isinstance(answer, inspect.RawType | inspect.DictType):
@@ -290,9 +292,6 @@ def test_its_answer_holds_the_specifications_examples(endpoint: AnyEndpoint) -> 
 
 
 def test_tables_name_what_there_is() -> None:
-    for endpoint in ENDPOINTS:
-        if endpoint.response is Raw:
-            assert endpoint.name in NOT_IN_OPENAPI
     names = {
         *WHOLE_BODY,
         *WHOLE_ANSWER,

@@ -23,7 +23,7 @@ import msgspec
 from weft.federation.destinations import Destinations
 from weft.federation.own_keys import OwnKeys
 from weft.federation.transport import OutgoingRequest, Transport
-from weft.http.client import Refused, Reply
+from weft.http.client import Refused, Reply, StreamedReply
 from weft.http.encode import RequestEncoder
 from weft.protocol import canonical_json
 from weft.protocol.api.endpoint import Auth, Endpoint
@@ -38,6 +38,8 @@ R = TypeVar("R")
 TIMEOUT: Final = 30.0
 #: Requests to one server at a time; fewer than the connections to one host, so that none waits inside the pool.
 AT_ONCE: Final = 12
+#: Bytes of an error that are read of an answer that is otherwise streamed.
+_MOST_OF_AN_ERROR: Final = 65_536
 #: Answers of a reverse proxy whose server is down.
 _DOWN: Final = (502, 503, 504)
 
@@ -82,6 +84,42 @@ class Peers:
         `even_if_backed_off`: tries also while the server is left alone. `remember_failure` False: a failure is no
         reason to leave it alone, because a stranger chose the name. Raises what the module's docstring lists.
         """
+        self._check(destination, even_if_backed_off=even_if_backed_off)
+        outgoing = self._outgoing(endpoint, request, origin, destination, timeout, max_bytes)
+        async with self._place(destination, timeout):
+            try:
+                reply = await self._transport.send(outgoing)
+            except Unreachable:
+                if remember_failure:
+                    self._destinations.failed(destination)
+                raise
+        return self._read(endpoint, reply, destination, remember_failure=remember_failure)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        endpoint: Endpoint[Q, Any],
+        request: Q,
+        *,
+        origin: str,
+        destination: str,
+        timeout: float = TIMEOUT,
+        max_bytes: int,
+    ) -> AsyncIterator[StreamedReply]:
+        """A good answer whose body is bytes, still unread. A failure is no reason to leave the server alone.
+
+        Raises as `call` does.
+        """
+        self._check(destination, even_if_backed_off=False)
+        outgoing = self._outgoing(endpoint, request, origin, destination, timeout, max_bytes)
+        async with self._place(destination, timeout), self._transport.stream(outgoing) as reply:
+            if not 200 <= reply.status < 300:
+                Reply(reply.status, reply.headers, await _beginning(reply.chunks), reply.url).check()
+            self._destinations.heard_from(destination)
+            yield reply
+
+    def _check(self, destination: str, *, even_if_backed_off: bool) -> None:
+        """Raises where a server is not to be asked, now or at all."""
         if not self.enabled:
             raise Unreachable("federation is turned off")
         if destination in self._own_keys:
@@ -92,15 +130,6 @@ class Peers:
         if failing is not None and not even_if_backed_off and not self.is_available(destination):
             wait_ms = max(1, failing.retry_at_ms - self._now_ms())
             raise NotNow(f"{destination} did not answer lately and is left alone for a while", retry_after_ms=wait_ms)
-        outgoing = self._outgoing(endpoint, request, origin, destination, timeout, max_bytes)
-        async with self._place(destination, timeout):
-            try:
-                reply = await self._transport.send(outgoing)
-            except Unreachable:
-                if remember_failure:
-                    self._destinations.failed(destination)
-                raise
-        return self._read(endpoint, reply, destination, remember_failure=remember_failure)
 
     async def first_of(
         self,
@@ -229,3 +258,13 @@ class Peers:
                 self._places[destination] = semaphore, wanted
             else:
                 del self._places[destination]
+
+
+async def _beginning(chunks: AsyncIterator[bytes]) -> bytes:
+    """As much of a body as an error of the specification takes."""
+    pieces: list[bytes] = []
+    async for chunk in chunks:
+        pieces.append(chunk)
+        if sum(map(len, pieces)) > _MOST_OF_AN_ERROR:
+            break
+    return b"".join(pieces)

@@ -7,10 +7,11 @@ request is ready to go: `uri` and `body` are what the signature covers, so nothi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from weft.http.client import Reply
+from weft.http.client import Reply, StreamedReply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,9 @@ class OutgoingRequest:
 class Transport(Protocol):
     async def send(self, request: OutgoingRequest) -> Reply:
         """The answer, whatever its status. Raises `Unreachable`, or `PeerError` if it is none."""
+
+    def stream(self, request: OutgoingRequest) -> AbstractAsyncContextManager[StreamedReply]:
+        """As `send`, with the answer's body unread: for what is too large to be held in memory."""
 
     async def close(self) -> None:
         """Ends what is open."""

@@ -53,6 +53,10 @@ class AddressDenied(Unreachable):
     """The name leads to an address that we don't talk to."""
 
 
+class AnswerTooLong(PeerError):
+    """The answer has more bytes than were allowed."""
+
+
 class Refused(PeerError):
     """The other side answered with an error status."""
 
@@ -271,12 +275,12 @@ class _Denied(OSError):
 async def _chunks(response: aiohttp.ClientResponse, max_bytes: int) -> AsyncIterator[bytes]:
     declared = response.content_length
     if declared is not None and declared > max_bytes:
-        raise PeerError(f"{response.url.origin()} answered with more than {max_bytes} bytes")
+        raise AnswerTooLong(f"{response.url.origin()} answered with more than {max_bytes} bytes")
     size = 0
     async for chunk in response.content.iter_any():
         size += len(chunk)
         if size > max_bytes:
-            raise PeerError(f"{response.url.origin()} answered with more than {max_bytes} bytes")
+            raise AnswerTooLong(f"{response.url.origin()} answered with more than {max_bytes} bytes")
         yield chunk
 
 

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from prometheus_client.registry import Collector
+
 from weft.federation.sender import Outgoing
 from weft.http.call import Requester, Route
 from weft.storage.followers import Follower
@@ -33,6 +35,8 @@ class Module:
     routes: Sequence[Route[Any, Any]] = ()
     #: Awaited before the first request, when the log is followed already: reads what is kept in memory.
     starts: Sequence[Callable[[], Awaitable[object]]] = ()
+    #: Awaited when the server stops and nothing is asked any more: ends what the module has open.
+    stops: Sequence[Callable[[], Awaitable[object]]] = ()
     sync: SyncPart | None = None
     followers: Sequence[Follower] = ()
     tasks: Sequence[Task] = ()
@@ -40,6 +44,8 @@ class Module:
     edus: Mapping[str, EduHandler] = field(default_factory=dict)
     #: What it tells other servers besides events.
     outgoing: Sequence[Outgoing] = ()
+    #: Numbers for Prometheus.
+    collectors: Sequence[Collector] = ()
     #: Brings what the module keeps in memory up to date with committed entries; must not wait.
     appliers: Sequence[Callable[[Sequence[Entry]], None]] = ()
     #: Kinds of entries that nobody looks up in the log once they are old: a table says how things are.

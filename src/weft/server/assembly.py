@@ -82,6 +82,9 @@ class Server:
     async def stop(self) -> None:
         self.engine.log.close()
         await self.background.stop()
+        for module in self.modules:
+            for stop in module.stops:
+                await stop()
         await self.engine.stop()
 
     @property
@@ -102,7 +105,8 @@ class Server:
         """The application that answers on a listener: just what its resources name."""
         routes = [route for route in self.routes if _RESOURCES[route.endpoint.api] in listener.resources]
         if "metrics" in listener.resources:
-            routes.append(metrics_route(self.metrics, self.engine.budget))
+            collectors = [collector for module in self.modules for collector in module.collectors]
+            routes.append(metrics_route(self.metrics, self.engine.budget, collectors))
         return self._app_of(routes, ProxyTrust(listener.trusted_proxies))
 
 

@@ -24,6 +24,7 @@ from weft.modules import (
     key_backup,
     keys,
     legacy,
+    media,
     membership,
     mutual_rooms,
     openid,
@@ -56,6 +57,7 @@ from weft.protocol.errors import LimitExceeded
 from weft.protocol.identifiers import localpart_of
 from weft.rooms.access import RoomAccess
 from weft.rooms.engine import Engine
+from weft.server.federating import http_client
 from weft.server.sending import sender_cursors, sender_module
 from weft.settings import Settings
 from weft.storage.database import WriteTransaction
@@ -73,6 +75,7 @@ TABLES = (
     "weft.modules.history",
     "weft.modules.keys",
     "weft.modules.key_backup",
+    "weft.modules.media",
     "weft.modules.openid",
     "weft.modules.presence",
     "weft.modules.profile",
@@ -217,6 +220,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
             shows_device_names=settings.federation.device_names,
         ),
         key_backup.module(key_backup.KeyBackups(engine, accounts_)),
+        media.module(engine, settings.media, federation, http_client(settings.federation)),
         membership.module(
             memberships,
             members,

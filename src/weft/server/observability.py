@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
@@ -63,11 +63,13 @@ class _Caches(Collector):
         yield limits
 
 
-def metrics_route(metrics: Metrics, budget: Budget) -> Route[Empty, Raw]:
+def metrics_route(metrics: Metrics, budget: Budget, others: Iterable[Collector]) -> Route[Empty, Raw]:
     """`GET /metrics`, for a listener that serves it."""
     registry = CollectorRegistry()
     registry.register(metrics)
     registry.register(_Caches(budget))
+    for other in others:
+        registry.register(other)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from weft.federation.transport import OutgoingRequest
-from weft.http.client import Reply
-from weft.protocol.errors import PeerError, Unreachable
+from weft.http.client import AnswerTooLong, Reply, StreamedReply
+from weft.protocol.errors import Unreachable
 from weft.testing.client import Answer, Asgi, call_asgi
 
 
@@ -105,14 +106,14 @@ class Network:
     # -- what travels
 
     async def send(self, request: OutgoingRequest) -> Reply:
-        """Raises `Unreachable`, or `PeerError` for an answer that is too long."""
+        """Raises `Unreachable`, or `AnswerTooLong`."""
         try:
             async with asyncio.timeout(request.timeout):
                 answer = await self._watched(request)
         except TimeoutError:
             raise Unreachable(f"{request.destination} did not answer within {request.timeout:g} s") from None
         if len(answer.body) > request.max_bytes:
-            raise PeerError(f"{request.destination} answered with more than {request.max_bytes} bytes")
+            raise AnswerTooLong(f"{request.destination} answered with more than {request.max_bytes} bytes")
         headers = CIMultiDictProxy(CIMultiDict(answer.headers))
         return Reply(answer.status, headers, answer.body, f"https://{request.destination}")
 
@@ -178,5 +179,19 @@ class MemoryTransport:
     async def send(self, request: OutgoingRequest) -> Reply:
         return await self._network.send(request)
 
+    @asynccontextmanager
+    async def stream(self, request: OutgoingRequest) -> AsyncIterator[StreamedReply]:
+        reply = await self._network.send(request)
+        yield StreamedReply(reply.status, reply.headers, _pieces(reply.body), reply.url)
+
     async def close(self) -> None:
         """The network is shared: there is nothing of this server's to end."""
+
+
+#: Bytes of a piece of a streamed answer; an odd number, so that pieces end anywhere.
+_PIECE = 10_007
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), _PIECE):
+        yield body[start : start + _PIECE]

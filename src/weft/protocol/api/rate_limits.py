@@ -96,6 +96,16 @@ RATE_LIMITS: dict[str, RateLimit] = {
     ),
     "settings": RateLimit(per_second=5, burst=100, key=Key.USER, why="Account data and rules are written and synced."),
     "report": RateLimit(per_second=0.1, burst=10, key=Key.USER, why="A person has to read each report."),
+    # Files.
+    "upload": RateLimit(
+        per_second=2, burst=100, key=Key.USER, why="What is uploaded takes disk; an album comes as many files at once."
+    ),
+    "download": RateLimit(
+        per_second=50,
+        burst=500,
+        key=Key.USER,
+        why="Downloads take bandwidth, thumbnails the processor; a list of rooms asks for hundreds of pictures.",
+    ),
     # Other servers.
     "federation": RateLimit(
         per_second=50,

@@ -32,6 +32,7 @@ def problems(settings: Settings) -> Iterator[Problem]:
     yield from _database(settings)
     yield from _accounts(settings)
     yield from _federation(settings)
+    yield from _media(settings)
     if settings.rooms.default_version not in ROOM_VERSIONS:
         yield ("rooms", "default_version"), f"there is no room version {settings.rooms.default_version!r}"
 
@@ -112,6 +113,15 @@ def _federation(settings: Settings) -> Iterator[Problem]:
     yield from _networks(("federation", "denied_addresses"), federation.denied_addresses)
     for number, file in enumerate(federation.extra_ca_files):
         yield from _file(("federation", "extra_ca_files", number), file)
+
+
+def _media(settings: Settings) -> Iterator[Problem]:
+    storage = settings.media.object_storage
+    place = ("media", "object_storage")
+    if storage.bucket and (not storage.access_key_id or storage.secret_key_file is None):
+        yield place, "a bucket needs access_key_id and secret_key_file"
+    yield from _url((*place, "endpoint"), storage.endpoint)
+    yield from _file((*place, "secret_key_file"), storage.secret_key_file)
 
 
 def _networks(place: tuple[str | int, ...], networks: Iterable[str]) -> Iterator[Problem]:
