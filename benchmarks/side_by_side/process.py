@@ -23,6 +23,8 @@ ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 os.sched_setaffinity(0, map(int, sys.argv[1].split(",")))
 os.execvp(sys.argv[2], sys.argv[2:])
 """
+#: Python keeps what it has compiled: pip has done that for Synapse, and Weft is started from its sources.
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 _START_SECONDS = 90.0
 _STOP_SECONDS = 30.0
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -82,6 +84,7 @@ class ServerProcess(ABC):
                 cwd=self.folder,
                 stdout=output,
                 stderr=output,
+                env=_ENVIRONMENT,
             )
 
     async def _first_answer(self, process: subprocess.Popen[bytes], deadline: float) -> None:
