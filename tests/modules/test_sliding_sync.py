@@ -395,6 +395,7 @@ async def test_to_begin_anew_ends_the_connection_of_that_name(server: TestServer
     await before.sync()
     await other.sync()
     await Sliding(alice).sync()
+    await alice.create_room()
     (await before.ask()).refused(400, "M_UNKNOWN_POS")
     await other.sync()
 
