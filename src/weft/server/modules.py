@@ -220,7 +220,14 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
             shows_device_names=settings.federation.device_names,
         ),
         key_backup.module(key_backup.KeyBackups(engine, accounts_)),
-        media.module(engine, settings.media, federation, http_client(settings.federation)),
+        media.module(
+            engine,
+            settings.media,
+            federation,
+            web=http_client(settings.federation),
+            exists=accounts_.is_known,
+            pictures=profiles.texts,
+        ),
         membership.module(
             memberships,
             members,

@@ -89,6 +89,10 @@ class AccountsService:
         account = await self.find(user_id)
         return account is not None and not account.is_deactivated
 
+    async def is_known(self, user_id: str) -> bool:
+        """Whether there is such an account, or was."""
+        return await self.find(user_id) is not None
+
     async def active(self, user_id: str) -> Account:
         """A local account that has not ended.
 

@@ -5,8 +5,12 @@ https://spec.matrix.org/v1.19/client-server-api/#content-repository
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable
+
 from weft.federation.federation import Federation
 from weft.http.client import HttpClient
+from weft.modules.media.admin_api import AdminApi
+from weft.modules.media.administration import Administration
 from weft.modules.media.client_api import MediaApi
 from weft.modules.media.federation_api import FederationApi
 from weft.modules.media.files import Disk, FolderStore, Store
@@ -19,12 +23,24 @@ from weft.modules.module import Module, Task
 from weft.rooms.engine import Engine
 from weft.settings import Media as MediaSettings
 from weft.settings import ObjectStorage
+from weft.storage.database import Transaction
 
 __all__ = ["module"]
 
 
-def module(engine: Engine, settings: MediaSettings, federation: Federation, web: HttpClient) -> Module:
-    """`web` is for what other servers have elsewhere; it is closed with the module."""
+def module(
+    engine: Engine,
+    settings: MediaSettings,
+    federation: Federation,
+    *,
+    web: HttpClient,
+    exists: Callable[[str], Awaitable[bool]],
+    pictures: Callable[[Transaction], Iterable[bytes]],
+) -> Module:
+    """`web` is for what other servers have elsewhere; it is closed with the module.
+
+    `exists`: whether there is, or was, an account. `pictures`: the texts of the profiles that are here.
+    """
     disk, metrics = Disk(settings.folder), MediaMetrics()
     storage = settings.object_storage
     files = _bucket(disk, storage) if storage.bucket else FolderStore(disk)
@@ -43,6 +59,7 @@ def module(engine: Engine, settings: MediaSettings, federation: Federation, web:
         routes=[
             *MediaApi(media, thumbnails, settings).routes(),
             *FederationApi(engine, media, thumbnails).routes(),
+            *AdminApi(engine, Administration(engine, keeping, exists=exists, pictures=pictures)).routes(),
         ],
         starts=[disk.make_folders],
         stops=[remote.close, thumbnails.close, close_files],

@@ -14,7 +14,7 @@ import orjson
 from weft.modules.profile import fields, store
 from weft.protocol.errors import NotFound
 from weft.rooms.engine import Engine
-from weft.storage.database import WriteTransaction
+from weft.storage.database import Transaction, WriteTransaction
 from weft.storage.derived import Derived
 from weft.storage.positions import Entry
 
@@ -50,6 +50,10 @@ class Profiles:
         if json is None:
             raise NotFound("There is no such user here.")
         return json
+
+    def texts(self, tx: Transaction) -> Sequence[bytes]:
+        """The JSON of every profile that is kept here."""
+        return store.all_fields(tx)
 
     async def field(self, user_id: str, key: str) -> bytes:
         """One field's value as JSON. Raises `NotFound`."""

@@ -24,6 +24,11 @@ def find(tx: Transaction, user_id: str) -> bytes | None:
     return None if fields is None else bytes(fields)
 
 
+def all_fields(tx: Transaction) -> list[bytes]:
+    """The fields of every profile."""
+    return [bytes(fields) for (fields,) in tx.all("SELECT fields FROM profiles")]
+
+
 def create(tx: WriteTransaction, user_id: str, fields: bytes) -> None:
     """Makes a new user's profile."""
     tx.run(

@@ -23,6 +23,7 @@ from weft.protocol.api.client import (
     legacy,
     login,
     media,
+    media_admin,
     membership,
     openid,
     presence,
@@ -81,5 +82,6 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
     *reporting.ENDPOINTS,
     *openid.ENDPOINTS,
     *admin.ENDPOINTS,
+    *media_admin.ENDPOINTS,
     *legacy.ENDPOINTS,
 )
