@@ -44,7 +44,7 @@ class Scale:
     largest_room: int = 20_000
     #: Who shares a room with somebody whose device changes.
     sharers: int = 5_000
-    #: One-time keys that there have to be for each second of claiming. Weft keeps no more than 1,000 of a device.
+    #: One-time keys that there have to be for each second of claiming.
     claims: int = 3_000
 
 

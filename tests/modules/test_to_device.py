@@ -24,6 +24,13 @@ async def send_text(who: Client, to: Client, text: str) -> None:
     (await send(who, {to.user_id: {to.device_id: {"text": text}}}, f"txn-{text}")).ok()
 
 
+def nested(depth: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for _ in range(depth):
+        found = {"in": [found]}
+    return found
+
+
 def texts(response: dict[str, Any]) -> list[str]:
     return [event["content"]["text"] for event in response.get("to_device", {}).get("events", [])]
 
@@ -166,6 +173,8 @@ async def test_what_waits_goes_with_the_device(server: TestServer) -> None:
         ({"messages": []}, "M_BAD_JSON"),
         ({"messages": {"@bob:weft.test": {"X": "text"}}}, "M_BAD_JSON"),
         ({"messages": {"bob": {"X": {}}}}, "M_INVALID_PARAM"),
+        ({"messages": {"@bob:weft.test": {"X": nested(110)}}}, "M_BAD_JSON"),
+        ({"messages": {"@bob:elsewhere.test": {"X": nested(110)}}}, "M_BAD_JSON"),
     ],
 )
 async def test_what_is_no_message(server: TestServer, body: dict[str, Any], errcode: str) -> None:
@@ -181,6 +190,14 @@ async def test_numbers_of_any_size_arrive_as_they_were_sent(server: TestServer) 
     content = (await bob.get("/_matrix/client/v3/sync")).body
     assert b"123456789012345678901234567890" in content
     assert b"0.5" in content
+
+
+@pytest.mark.parametrize("text", [b'"\\ud800"', b'"\x01"', b'"\xff"', b"01", b"[1,]"])
+async def test_what_is_no_json(server: TestServer, text: bytes) -> None:
+    alice, bob = await server.user("alice"), await server.user("bob")
+    body = b'{"messages":{"%s":{"*":{"a":%s}}}}' % (str(bob.user_id).encode(), text)
+    path = "/_matrix/client/v3/sendToDevice/m.test/1"
+    (await alice.request("PUT", path, body=body)).refused(400, "M_NOT_JSON")
 
 
 async def test_any_course_of_sending_and_acknowledging(start_server: Start) -> None:
@@ -214,4 +231,6 @@ async def test_any_course_of_sending_and_acknowledging(start_server: Start) -> N
     for index, device in enumerate(devices):
         got[index] += (await told(device, tokens[index]))[0]
         assert got[index] == sent[index]
-    assert await server.server.engine.database.read(lambda tx: tx.value("SELECT COUNT(*) FROM to_device_inbox")) == 0
+    for table in ("to_device_waiting", "to_device_messages"):
+        count = await server.server.engine.database.read(lambda tx, sql=f"SELECT COUNT(*) FROM {table}": tx.value(sql))
+        assert count == 0, table

@@ -19,7 +19,6 @@ import functools
 import re
 import typing
 from collections.abc import Iterable, Mapping
-from itertools import accumulate
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -27,8 +26,8 @@ import msgspec
 from weft.http.fields import TEMPLATE, Field, alternatives, snake
 from weft.http.percent import percent_decoded
 from weft.protocol.api.endpoint import Endpoint, In
-from weft.protocol.canonical_json import MAX_DEPTH
 from weft.protocol.errors import BadJson, InvalidParam, MatrixError, MissingParam, NotJson
+from weft.protocol.nesting import check_nesting
 
 Q = TypeVar("Q", bound=msgspec.Struct)
 S = TypeVar("S", bound=msgspec.Struct)
@@ -67,7 +66,7 @@ class RequestDecoder(Generic[Q]):
             field.name.replace("_", "-").encode(): self._slot(field)[0] for field in outside if field.place is In.HEADER
         }
         self._outside = None if all(field.is_plain_text for field in outside) else _struct("Outside", outside)
-        self._body = _body_part(self._type, inside, whole) if inside or whole else None
+        self._body = _body_part(endpoint, inside, whole) if inside or whole else None
         self.reads_body = self._body is not None
 
     def path_names(self, template: str) -> tuple[str, ...]:
@@ -127,12 +126,13 @@ class RequestDecoder(Generic[Q]):
 class _ObjectBody:
     """A body that is an object with known keys."""
 
-    def __init__(self, shape: type[msgspec.Struct]) -> None:
+    def __init__(self, shape: type[msgspec.Struct], *, is_measured: bool) -> None:
         self._decoder: msgspec.json.Decoder[msgspec.Struct] = msgspec.json.Decoder(shape)
+        self._is_measured = is_measured
         self._may_be_empty = not any(info.required for info in msgspec.structs.fields(shape))
 
     def decode(self, body: bytes) -> msgspec.Struct:
-        return _json(self._decoder, body or (b"{}" if self._may_be_empty else b""))
+        return _json(self._decoder, body or (b"{}" if self._may_be_empty else b""), is_measured=self._is_measured)
 
     def fields(self, body: bytes) -> dict[str, Any]:
         return msgspec.structs.asdict(self.decode(body))
@@ -162,19 +162,21 @@ class _BytesBody(_WholeBody):
         return body
 
 
-def _body_part(request: type[msgspec.Struct], inside: list[Field], whole: list[Field]) -> _ObjectBody | _WholeBody:
+def _body_part(endpoint: Endpoint[Any, Any], inside: list[Field], whole: list[Field]) -> _ObjectBody | _WholeBody:
     if whole:
         is_bytes = bytes in alternatives(whole[0].info.type)
         return _BytesBody(whole[0]) if is_bytes else _WholeBody(whole[0])
-    return _ObjectBody(request if len(inside) == len(request.__struct_fields__) else _struct("Body", inside, wire=True))
+    is_all = len(inside) == len(endpoint.request.__struct_fields__)
+    shape = endpoint.request if is_all else _struct("Body", inside, wire=True)
+    return _ObjectBody(shape, is_measured=not endpoint.deep_body)
 
 
-def _json(decoder: msgspec.json.Decoder[D], body: bytes) -> D:
+def _json(decoder: msgspec.json.Decoder[D], body: bytes, *, is_measured: bool = True) -> D:
     try:
         if not body.isascii():
             body.decode()  # what is skipped is not checked by the decoder, but may be kept
-        if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-            _check_depth(body)
+        if is_measured:
+            check_nesting(body)
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise _wrong_shape(body, error) from None
@@ -194,16 +196,6 @@ def _wrong_shape(body: bytes, error: msgspec.ValidationError) -> MatrixError:
         return NotJson("The body is not JSON.")
     missing = _MISSING.fullmatch(str(error))
     return MissingParam(f"Missing required key {missing[1]}.") if missing else BadJson(f"{error}.")
-
-
-def _check_depth(body: bytes) -> None:
-    if b"\\" in body:
-        # Left to right, as they are read: what is escaped ends no string.
-        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    # Every other part lies between strings.
-    brackets = b"".join(body.split(b'"')[::2]).translate(None, _NOT_BRACKETS)
-    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH:
-        raise BadJson("The body nests too deep.")
 
 
 def _convert(values: Mapping[str, Any], shape: type[S]) -> S:
@@ -258,6 +250,3 @@ def _check_paths(endpoint: Endpoint[Any, Any], outside: list[Field]) -> None:
 
 
 _MISSING: Final = re.compile(r"Object missing required field (`[^`]*`)")
-#: Only bodies with very many brackets are looked at with these.
-_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
-_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}

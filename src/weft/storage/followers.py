@@ -116,14 +116,13 @@ class Following:
         settled = self._settled()
         passed = 0
         while True:
-            entries = await self._next()
+            entries, following = await self._next()
             if not entries:
                 settled = await self._wait(settled)
                 continue
             chosen = [entry for entry in entries if entry.kind in self.follower.kinds]
             if chosen:
                 await self.follower.handle(chosen)
-            following = self.cursor.advanced(entry.position for entry in entries)
             passed += len(entries)
             # What was none of its business may be passed again after a crash; other processes look at the row.
             if self.follower.settled is None and (chosen or passed >= _BATCH or self._database.shared):
@@ -155,14 +154,17 @@ class Following:
             return await self._save_settled(settled)
         return settled
 
-    async def _next(self) -> list[Entry]:
+    async def _next(self) -> tuple[list[Entry], Vector]:
+        """What comes next, and how far that goes."""
+        head = self._log.head
         entries = self._log.since(self.cursor, limit=_BATCH)
         if entries is not None:
-            return entries
+            return entries, head
         found = await self._database.read(read_after, self.cursor, None, _BATCH)
         # What this process has not applied yet, the follower would meet with a view of rooms that is behind.
         head = self._log.head
-        return [entry for entry in found if entry.position in head]
+        entries = [entry for entry in found if entry.position in head]
+        return entries, self.cursor.advanced(entry.position for entry in entries)
 
     async def _hold(self) -> bool:
         if not self._database.shared:

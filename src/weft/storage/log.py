@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 
 import structlog
 
@@ -134,12 +135,10 @@ class Log:
         behind = self.head.distance(vector)
         if behind > limit or not vector.covers(self._floor):
             return None
-        found: list[Entry] = []
-        for entry in reversed(self._recent):
-            if len(found) == behind:
-                break
-            if entry.position not in vector:
-                found.append(entry)
+        newest: Iterator[Entry] = reversed(self._recent)
+        if not self.head.is_of_one_writer:
+            newest = (entry for entry in newest if entry.position not in vector)
+        found = list(islice(newest, behind))
         found.reverse()
         return found
 

@@ -64,6 +64,10 @@ class Vector:
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return iter(self._numbers.items())
 
+    @property
+    def is_of_one_writer(self) -> bool:
+        return len(self._numbers) == 1
+
     def number(self, writer: int) -> int:
         return self._numbers.get(writer, 0)
 
@@ -130,6 +134,15 @@ def ranges_beyond(vector: Vector) -> list[tuple[int, int]]:
             ranges.append((start, first))
         start = first + number
     return [*ranges, (start, END)]
+
+
+def ranges_between(since: Vector, upto: Vector) -> list[tuple[int, int]]:
+    """The positions of one vector that are not in another, as pairs of bounds that are themselves left out."""
+    return [
+        ((writer << WRITER_SHIFT) + since.number(writer), (writer << WRITER_SHIFT) + number + 1)
+        for writer, number in upto
+        if number > since.number(writer)
+    ]
 
 
 def beyond(vector: Vector, column: str = "position") -> str:

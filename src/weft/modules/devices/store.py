@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
@@ -94,11 +95,11 @@ def delete(tx: WriteTransaction, user_id: str, device_ids: Iterable[str]) -> lis
 
 def ids_of_users(tx: Transaction, user_ids: Collection[str]) -> dict[str, list[str]]:
     """The devices of each of some users who have any."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = defaultdict(list)
     rows = tx.all("SELECT user_id, device_id FROM devices WHERE user_id IN :user_ids", user_ids=list(user_ids))
     for user_id, device_id in rows:
-        found.setdefault(user_id, []).append(device_id)
-    return found
+        found[user_id].append(device_id)
+    return dict(found)
 
 
 def ids_of_user(tx: Transaction, user_id: str) -> list[str]:

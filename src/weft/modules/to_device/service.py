@@ -10,38 +10,49 @@ https://spec.matrix.org/v1.19/client-server-api/#send-to-device-messaging
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from weft.http.call import Requester
 from weft.modules.devices import DevicesService
 from weft.modules.devices import store as device_store
-from weft.modules.to_device import store
-from weft.modules.to_device.store import KIND, Message, Waiting
+from weft.modules.to_device import inbox_store, store
+from weft.modules.to_device.inbox_store import ALL_DEVICES, KIND, Arrived
+from weft.protocol.errors import BadJson
 from weft.protocol.identifiers import domain_of, parse_user_id
+from weft.protocol.nesting import check_nesting
 from weft.rooms.engine import Engine
 from weft.storage import transaction_ids
 from weft.storage.database import UniqueViolation, WriteTransaction
-from weft.storage.positions import Entry, Vector
+from weft.storage.positions import Entry, Vector, split
 from weft.storage.transaction_ids import TransactionKey
 
 #: How many messages one answer holds: as the specification recommends.
 MAX_PORTION: Final = 100
 #: Bytes after which an answer holds no further message.
 MAX_PORTION_BYTES: Final = 1 << 20
-#: Every device of a user.
-ALL_DEVICES: Final = "*"
 #: Bytes of what goes to another server in one piece, unless a single message is larger.
 _EDU_BYTES: Final = 48 << 10
-_KEPT_CLEAN: Final = 100_000
+#: Of so many it is remembered what does not wait for them.
+_KEPT_DEVICES: Final = 100_000
 #: How long a message that came from another server is known again, and how long one waits for a server that is away.
 _KEPT_RECEIVED_MS: Final = 30 * 86_400_000
 _KEPT_OUTBOX_MS: Final = 60 * 86_400_000
 
 #: By user id and device id, contents.
 Messages = Mapping[str, Mapping[str, Mapping[str, Any]]]
+#: The first byte of an object's JSON.
+_OBJECT: Final = ord("{")
+
+
+class _Part(NamedTuple):
+    """What a request sends to one of our users. `device_ids`: to which devices, perhaps to all."""
+
+    user_id: str
+    device_ids: Collection[str]
+    json: bytes
 
 
 class ToDevice:
@@ -57,29 +68,45 @@ class ToDevice:
     ) -> None:
         self._engine = engine
         self._database = engine.database
-        devices.on_deleted.append(store.remove_devices)
+        devices.on_deleted.append(inbox_store.remove_devices)
         self._ignored_users = ignored_users
         self._sender_cursors = sender_cursors
         #: The devices for which nothing waits, as far as this process has looked, by user.
         self._clean: OrderedDict[str, set[str]] = OrderedDict()
+        #: What devices have acknowledged: nothing in it waits for them.
+        self._acknowledged: OrderedDict[tuple[str, str], Vector] = OrderedDict()
 
     # -- sending
 
-    async def send(self, sender: str, event_type: str, messages: Messages, *, transaction: TransactionKey) -> None:
+    async def send(
+        self,
+        sender: str,
+        event_type: str,
+        messages: Mapping[str, Mapping[str, msgspec.Raw]],
+        *,
+        transaction: TransactionKey,
+    ) -> None:
         """Has messages of a local user on their way; those for devices that are not there are dropped.
 
-        Raises `InvalidParam` for what is no user id. The same transaction again does nothing.
+        Raises `InvalidParam` for what is no user id, and `BadJson`. The same transaction again does nothing.
         """
-        for user_id in messages:
+        here: list[_Part] = []
+        elsewhere: dict[str, dict[str, dict[str, Any]]] = {}
+        for user_id, of_user in messages.items():
             parse_user_id(user_id)
-        here = {user_id: of for user_id, of in messages.items() if self._engine.is_local(user_id)}
-        elsewhere = {user_id: of for user_id, of in messages.items() if user_id not in here}
+            _check_are_objects(of_user.values())
+            part = _part(sender, event_type, user_id, of_user)
+            check_nesting(part.json)
+            if self._engine.is_local(user_id):
+                here.append(part)
+            else:
+                elsewhere[user_id] = _read(of_user)
         edus = self._edus(sender, event_type, elsewhere)
         now_ms = self._engine.outside.now_ms()
 
         def write(tx: WriteTransaction) -> None:
             transaction_ids.insert(tx, transaction, now_ms=now_ms)
-            self.deliver(tx, sender, event_type, here)
+            self._deliver(tx, here)
             for server_name, content in edus:
                 store.put_out(tx, server_name, content, now_ms)
 
@@ -92,29 +119,41 @@ class ToDevice:
 
     async def receive(self, origin: str, message_id: str, sender: str, event_type: str, messages: Messages) -> None:
         """Takes in what another server sent; a message that came before is dropped."""
-        here = {user_id: of for user_id, of in messages.items() if self._engine.is_local(user_id)}
+        here = [
+            _part(sender, event_type, user_id, of_user)
+            for user_id, of_user in messages.items()
+            if self._engine.is_local(user_id)
+        ]
         now_ms = self._engine.outside.now_ms()
 
         def write(tx: WriteTransaction) -> None:
             if store.is_new(tx, origin, message_id, now_ms):
-                self.deliver(tx, sender, event_type, here)
+                self._deliver(tx, here)
 
         await self._database.write(write)
 
-    def deliver(self, tx: WriteTransaction, sender: str, event_type: str, messages: Messages) -> None:
-        """Puts messages before devices of our users, within a transaction."""
-        devices = device_store.ids_of_users(tx, messages)
-        waiting: list[Waiting] = []
-        for user_id, of_user in messages.items():
-            chosen = _by_device(of_user, devices.get(user_id, ()))
-            if not chosen:
-                continue
-            position = tx.append(KIND, user_id=user_id)
-            waiting += [
-                Waiting(user_id, device_id, position, sender, _event(sender, event_type, content))
-                for device_id, content in chosen.items()
-            ]
-        store.put_in(tx, waiting)
+    def _deliver(self, tx: WriteTransaction, parts: Sequence[_Part]) -> None:
+        """Puts messages before devices of our users; those for devices that are not there are dropped."""
+        there = device_store.ids_of_users(tx, [part.user_id for part in parts])
+        known = self._known_of_others(tx)
+        arrived: list[Arrived] = []
+        for part in parts:
+            devices = there.get(part.user_id, [])
+            if ALL_DEVICES not in part.device_ids:
+                devices = [device_id for device_id in devices if device_id in part.device_ids]
+            if devices:
+                position = tx.append(KIND, user_id=part.user_id)
+                _, number = split(position)
+                arrived.append(Arrived(part.user_id, devices, position, known + number, part.json))
+        inbox_store.put(tx, arrived)
+
+    def _known_of_others(self, tx: WriteTransaction) -> int:
+        """How many entries of other writers this process knows.
+
+        Added to the number of an entry of its own, that gives an order in which whatever was known comes before.
+        """
+        own = tx.writer.id if tx.writer is not None else 0
+        return sum(number for writer, number in self._engine.log.head if writer != own)
 
     def _edus(self, sender: str, event_type: str, messages: Messages) -> list[tuple[str, bytes]]:
         """What other servers are sent, in pieces: the server, and the EDU's content."""
@@ -148,17 +187,19 @@ class ToDevice:
         """The next messages for a device between two vectors, in order of arrival, and as far as they go."""
         if self._is_clean(user_id, device_id):
             return [], upto
-        rows = await self._database.read(store.next_ones, user_id, device_id, since, upto, MAX_PORTION + 1)
-        ignored = await self._ignored_users(user_id) if rows else ()
-        told: list[Message] = []
-        size = 0
-        for row in rows:
-            if len(told) == MAX_PORTION or (told and size + len(row.json) > MAX_PORTION_BYTES):
-                upto = since.advanced(one.position for one in told)
-                break
-            told.append(row)
-            size += len(row.json)
-        return [row.json for row in told if row.sender not in ignored], upto
+        told, is_all = await self._database.read(
+            inbox_store.next_ones,
+            user_id,
+            device_id,
+            since,
+            upto,
+            most=MAX_PORTION,
+            most_bytes=MAX_PORTION_BYTES,
+        )
+        ignored = await self._ignored_users(user_id) if told else ()
+        if not is_all:
+            upto = since.advanced(one.position for one in told)
+        return [one.json for one in told if one.sender not in ignored], upto
 
     async def acknowledged(self, requester: Requester, vector: Vector) -> None:
         """A device has everything in a vector: that is not kept any longer."""
@@ -166,14 +207,18 @@ class ToDevice:
         if device_id is None or self._is_clean(user_id, device_id):
             return
         before = self._engine.log.head
-        row = await self._database.get(store.oldest, user_id, device_id)
-        if row is not None and row in vector:
-            await self._database.write(store.remove_within, user_id, device_id, vector)
-            row = await self._database.get(store.oldest, user_id, device_id)
-        if row is None and self._engine.log.head == before:
+        since = self._acknowledged.get((user_id, device_id), Vector())
+        if await self._database.get(inbox_store.is_waiting, user_id, device_id, since, vector):
+            await self._database.write(inbox_store.remove, user_id, device_id, since, vector)
+        since = since.joined(vector)
+        if before.covers(vector):
+            self._acknowledged[user_id, device_id] = since
+        is_waiting = await self._database.get(inbox_store.is_waiting, user_id, device_id, since)
+        if not is_waiting and self._engine.log.head == before:
             self._clean.setdefault(user_id, set()).add(device_id)
-            while len(self._clean) > _KEPT_CLEAN:
-                self._clean.popitem(last=False)
+        for kept in (self._clean, self._acknowledged):
+            while len(kept) > _KEPT_DEVICES:
+                kept.popitem(last=False)
 
     def _is_clean(self, user_id: str, device_id: str) -> bool:
         return device_id in self._clean.get(user_id, ())
@@ -197,12 +242,18 @@ class ToDevice:
         )
 
 
-def _by_device(messages: Mapping[str, Mapping[str, Any]], devices: Collection[str]) -> dict[str, Mapping[str, Any]]:
-    """What each of a user's devices gets: its own message, or the one for all."""
-    found = dict.fromkeys(devices, messages[ALL_DEVICES]) if ALL_DEVICES in messages else {}
-    found.update({device_id: messages[device_id] for device_id in devices if device_id in messages})
-    return found
+def _part(sender: str, event_type: str, user_id: str, messages: Mapping[str, Mapping[str, Any] | msgspec.Raw]) -> _Part:
+    return _Part(user_id, messages.keys(), inbox_store.encoded(sender, event_type, messages))
 
 
-def _event(sender: str, event_type: str, content: Mapping[str, Any]) -> bytes:
-    return msgspec.json.encode({"content": content, "sender": sender, "type": event_type})
+def _check_are_objects(contents: Iterable[msgspec.Raw]) -> None:
+    if any(memoryview(content)[0] != _OBJECT for content in contents):
+        raise BadJson("What is sent to a device is an object.")
+
+
+def _read(messages: Mapping[str, msgspec.Raw]) -> dict[str, dict[str, Any]]:
+    """Messages as other servers have to be able to read them."""
+    try:
+        return {device_id: msgspec.json.decode(content) for device_id, content in messages.items()}
+    except msgspec.ValidationError as error:
+        raise BadJson(f"{error}.") from None

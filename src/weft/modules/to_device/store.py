@@ -1,98 +1,16 @@
-"""The rows of messages to devices. What arrives for a user appends one log entry of kind `to_device`.
-
-Messages for a device are told in the order of `seq`. Of one process's messages, those with higher positions have higher
-numbers, too, so that a vector parts what a device has from what it has not.
-"""
+"""The rows of messages on their way to other servers, and of what came from those."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
 
 from weft.federation import behind
 from weft.storage.database import Transaction, WriteTransaction
 from weft.storage.followers import cursor
 from weft.storage.positions import Vector, beyond, within
 
-#: Something arrived for a user's devices.
-KIND = "to_device"
 #: Something is to go to another server, whose name is the entry's key.
 KIND_OUT = "to_device_out"
-
-
-class Waiting(NamedTuple):
-    """A message that is to wait for a device."""
-
-    user_id: str
-    device_id: str
-    position: int
-    sender: str
-    json: bytes
-
-
-class Message(NamedTuple):
-    """A message that waits."""
-
-    position: int
-    sender: str
-    json: bytes
-
-
-def put_in(tx: WriteTransaction, messages: Sequence[Waiting]) -> None:
-    """Has messages wait, each behind what waits for its device already."""
-    tx.many(
-        """INSERT INTO to_device_inbox (user_id, device_id, seq, position, sender, json)
-           VALUES (:user_id, :device_id,
-                   (SELECT COALESCE(MAX(seq), 0) + 1 FROM to_device_inbox
-                    WHERE user_id = :user_id AND device_id = :device_id),
-                   :position, :sender, :json)""",
-        [message._asdict() for message in messages],
-    )
-
-
-def next_ones(tx: Transaction, user_id: str, device_id: str, since: Vector, upto: Vector, limit: int) -> list[Message]:
-    """What a device is to be told next, the oldest first."""
-    rows = tx.all(
-        f"""SELECT position, sender, json FROM to_device_inbox
-            WHERE user_id = :user_id AND device_id = :device_id AND {beyond(since)} AND {within(upto)}
-            ORDER BY seq, position LIMIT :limit""",
-        user_id=user_id,
-        device_id=device_id,
-        limit=limit,
-    )
-    return [Message(position, sender, bytes(json)) for position, sender, json in rows]
-
-
-def oldest(tx: Transaction, user_id: str, device_id: str) -> int | None:
-    """The position of what has waited longest for a device."""
-    found: int | None = tx.value(
-        """SELECT position FROM to_device_inbox WHERE user_id = :user_id AND device_id = :device_id
-           ORDER BY seq, position LIMIT 1""",
-        user_id=user_id,
-        device_id=device_id,
-    )
-    return found
-
-
-def remove_within(tx: WriteTransaction, user_id: str, device_id: str, vector: Vector) -> None:
-    """Removes what a device has."""
-    tx.put(
-        f"""DELETE FROM to_device_inbox
-            WHERE user_id = :user_id AND device_id = :device_id AND {within(vector)}""",
-        user_id=user_id,
-        device_id=device_id,
-    )
-
-
-def remove_devices(tx: WriteTransaction, user_id: str, device_ids: Iterable[str]) -> None:
-    tx.put(
-        "DELETE FROM to_device_inbox WHERE user_id = :user_id AND device_id IN :device_ids",
-        user_id=user_id,
-        device_ids=list(device_ids),
-    )
-
-
-# -- other servers
 
 
 def put_out(tx: WriteTransaction, server_name: str, content: bytes, now_ms: int) -> None:

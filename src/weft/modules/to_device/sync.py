@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from weft.modules.module import Sync
+from weft.modules.to_device.inbox_store import KIND
 from weft.modules.to_device.service import ToDevice
-from weft.modules.to_device.store import KIND
 from weft.storage.positions import Entry, Vector
 
 

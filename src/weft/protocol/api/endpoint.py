@@ -98,6 +98,8 @@ class Endpoint(Generic[Q, R]):
     max_body: int = 1 << 20
     #: The handler reads the body itself, piece by piece (uploads); `max_body` still holds.
     stream_body: bool = False
+    #: How deep the body nests is looked at by the handler, in those parts that it keeps.
+    deep_body: bool = False
     #: The handler may wait for news; it is cancelled when the client goes away.
     long_poll: bool = False
     deprecated: bool = False

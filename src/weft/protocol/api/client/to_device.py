@@ -5,9 +5,9 @@ https://spec.matrix.org/v1.19/client-server-api/#send-to-device-messaging
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from msgspec import Meta, field
+from msgspec import Meta, Raw, field
 
 from weft.protocol.api.endpoint import Auth, Empty, Endpoint, Path, Struct, client
 from weft.protocol.api.types import TransactionId
@@ -17,11 +17,11 @@ MAX_REQUEST = 8 << 20
 
 
 class SendToDeviceRequest(Struct):
-    """`messages` is by user id and then device id, `*` for all of a user's devices."""
+    """`messages` is by user id and then device id, `*` for all of a user's devices. Contents travel as they are."""
 
     event_type: Path[Annotated[str, Meta(min_length=1, max_length=255)]] = field(name="eventType")
     txn_id: Path[TransactionId] = field(name="txnId")
-    messages: dict[str, dict[str, dict[str, Any]]]
+    messages: dict[str, dict[str, Raw]]
 
 
 SEND_TO_DEVICE = Endpoint(
@@ -33,6 +33,7 @@ SEND_TO_DEVICE = Endpoint(
     auth=Auth.GUEST_SUSPENDED,
     rate_limit="to_device",
     max_body=MAX_REQUEST,
+    deep_body=True,
 )
 
 ENDPOINTS = (SEND_TO_DEVICE,)
