@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from weft.protocol.api.client.voip import LIVEKIT_SERVICE
 from weft.protocol.api.rate_limits import RATE_LIMITS
 
 _SIZE = re.compile(r"([0-9]{1,15})\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
@@ -600,6 +601,58 @@ class Media(Section, frozen=True, kw_only=True):
     object_storage: ObjectStorage = ObjectStorage()
 
 
+class Voip(Section, frozen=True, kw_only=True):
+    """Calls: relays for those between two, and a LiveKit server for those of many."""
+
+    turn_uris: Annotated[
+        tuple[str, ...],
+        Doc(
+            text="The relays (TURN servers) that clients are told of; without any, calls work only where the two "
+            "reach each other directly.",
+            example='["turn:turn.example.org:3478?transport=udp", "turns:turn.example.org:5349"]',
+        ),
+    ] = ()
+    turn_secret_file: Annotated[
+        Path | None,
+        Doc(
+            text="The file of the secret that the relay shares (coturn's static-auth-secret): each user then gets "
+            "a password of their own that is good for turn_lifetime.",
+            example='"turn.secret"',
+        ),
+    ] = None
+    turn_username: Annotated[str, Doc(text="The name at a relay that has one password for everybody.")] = ""
+    turn_password_file: Annotated[
+        Path | None,
+        Doc(
+            text="The file of that password.",
+            example='"turn.password"',
+            risk="Every user learns it, and can use the relay for anything until you change it.",
+        ),
+    ] = None
+    turn_lifetime: Annotated[Duration, Doc(text="For how long a password of one's own is good.")] = Duration.parse("1d")
+    turn_guests: Annotated[bool, Doc(text="Guests may use the relays too.")] = False
+    livekit_url: Annotated[
+        str,
+        Doc(
+            text="The LiveKit server that carries calls of many (Element Call). Its auto_create should be off: rooms "
+            "are made for users of this server, and others join.",
+            example='"wss://livekit.example.org"',
+        ),
+    ] = ""
+    livekit_key: Annotated[str, Doc(text="The name of the key of the LiveKit server.", example='"weft"')] = ""
+    livekit_secret_file: Annotated[
+        Path | None, Doc(text="The file of that key's secret.", example='"livekit.secret"')
+    ] = None
+    livekit_service_url: Annotated[
+        str | None,
+        Doc(
+            text="Where clients get tokens for the LiveKit server, if not from this server: the address of a "
+            "separate lk-jwt-service.",
+            example='"https://rtc.example.org/livekit/jwt"',
+        ),
+    ] = None
+
+
 class Logging(Section, frozen=True, kw_only=True):
     """What is written to standard error. Secrets and message contents never are."""
 
@@ -636,7 +689,17 @@ class Settings(Section, frozen=True, kw_only=True):
     server_notices: ServerNotices = ServerNotices()
     search: Search = Search()
     media: Media = Media()
+    voip: Voip = Voip()
     logging: Logging = Logging()
+
+    @property
+    def livekit_service(self) -> str | None:
+        """Where clients get tokens for calls that a LiveKit server carries: from this server, if no other is named."""
+        if self.voip.livekit_service_url is not None:
+            return self.voip.livekit_service_url
+        if not self.voip.livekit_url or self.server.public_url is None:
+            return None
+        return self.server.public_url.rstrip("/") + LIVEKIT_SERVICE
 
     @property
     def is_sqlite(self) -> bool:

@@ -18,7 +18,7 @@ async def test_versions(server: TestServer) -> None:
 
 
 async def test_nothing_is_said_that_was_not_set(server: TestServer) -> None:
-    for document in ("client", "server", "support"):
+    for document in ("client", "server", "support", "policy_server"):
         (await server.client().get(f"{WELL_KNOWN}/{document}")).refused(404, "M_NOT_FOUND")
 
 
@@ -62,3 +62,11 @@ async def test_capabilities(start_server: Start) -> None:
     moderation = (await admin.get(path)).ok()["capabilities"]["m.account_moderation"]
     assert moderation == {"suspend": True, "lock": True}
     (await server.client().get(path)).refused(401, "M_MISSING_TOKEN")
+
+
+async def test_a_policy_server_tells_its_key(start_server: Start) -> None:
+    server = await start_server({"policy_server": {"hook": "tests.federation.test_policy_servers:judge"}})
+    key = server.server.engine.remote.policy.signing_key
+    assert key is not None
+    told = (await server.client().get(f"{WELL_KNOWN}/policy_server")).ok()
+    assert told == {"public_keys": {"ed25519": key.verify_key.to_base64()}}

@@ -304,6 +304,9 @@ def test_the_examples_of_the_sample_have_the_right_types(file: Path) -> None:
         "registration.secret",
         "my-ca.pem",
         "s3.secret",
+        "turn.secret",
+        "turn.password",
+        "livekit.secret",
     ):
         (file.parent / name).write_text("x")
     url = "database.url=postgresql://weft@localhost/weft"

@@ -32,12 +32,10 @@ ELSEWHERE = {
     "appservice_ping.yaml": "application services",
     "appservice_room_directory.yaml": "application services",
     "oauth_server_metadata.yaml": "OAuth",
-    "policy_server.yaml": "policy servers",
     "pusher.yaml": "push gateways",
     "sso_login_redirect.yaml": "single sign-on",
     "third_party_lookup.yaml": "third-party networks",
     "third_party_membership.yaml": "third-party identifiers",
-    "voip.yaml": "VoIP",
 }
 
 #: Single operations that are not declared under their own name.
@@ -66,6 +64,9 @@ NOT_IN_OPENAPI = {
     "getDehydratedDevice": "MSC3814, which Element uses",
     "deleteDehydratedDevice": "MSC3814, which Element uses",
     "dehydratedDeviceEvents": "MSC3814, which Element uses",
+    "getRtcTransports": "MSC4143, by which Element Call finds where calls are carried",
+    "getLivekitToken": "MSC4195, as lk-jwt-service has it",
+    "getLegacyLivekitToken": "MSC4195, as lk-jwt-service has it",
     "slidingSync": "MSC4186, by which Element X syncs",
     "drawRoom": "Weft's own",
     "compareRoom": "Weft's own",

@@ -51,6 +51,7 @@ from weft.modules import (
     ui_auth,
     unread,
     user_directory,
+    voip,
 )
 from weft.modules.module import Module, SyncPart
 from weft.protocol.errors import LimitExceeded
@@ -236,7 +237,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
             membership.Binding(engine, admitting, elsewhere, exists=accounts_.exists),
         ),
         mutual_rooms.module(user_rooms),
-        openid.module(openid.OpenIdService(engine, accounts_)),
+        *_openid(engine, settings, accounts_, asking),
         policy.module(policy.Policy(engine, access)),
         presence.module(engine, presence_),
         profile.module(
@@ -342,6 +343,12 @@ def _accounts(
         is_reserved=lambda user_id: localpart_of(user_id) == settings.server_notices.localpart,
     )
     return devices_, ui_auth_, accounts_
+
+
+def _openid(engine: Engine, settings: Settings, accounts_: accounts.AccountsService, asking: Asking) -> list[Module]:
+    """Tokens that say who somebody is, and calls, which are joined with one."""
+    service = openid.OpenIdService(engine, accounts_)
+    return [openid.module(service), voip.module(engine, service, asking, settings)]
 
 
 def _guard_file(settings: Settings) -> Path | None:

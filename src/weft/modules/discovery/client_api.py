@@ -18,6 +18,7 @@ from weft.protocol.api.client import capabilities as capabilities_api
 from weft.protocol.api.client import versions as versions_api
 from weft.protocol.api.client import well_known as well_known_api
 from weft.protocol.api.client.capabilities import BooleanCapability, Capabilities
+from weft.protocol.api.client.voip import RtcTransport
 from weft.protocol.api.endpoint import Empty, Raw
 from weft.protocol.errors import NotFound
 from weft.protocol.room_versions import ROOM_VERSIONS
@@ -100,10 +101,12 @@ def _client(settings: Settings) -> Raw | None:
     if settings.server.public_url is None:
         return None
     identity = settings.well_known.identity_server
+    livekit = settings.livekit_service
     return _json(
         well_known_api.WellKnown(
             homeserver=well_known_api.Homeserver(base_url=settings.server.public_url),
             identity_server=well_known_api.IdentityServer(base_url=identity) if identity else None,
+            rtc_foci=[RtcTransport(type="livekit", livekit_service_url=livekit)] if livekit else None,
         )
     )
 

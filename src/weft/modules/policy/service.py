@@ -21,6 +21,14 @@ class Policy:
         self._engine = engine
         self._access = access
 
+    @property
+    def public_key(self) -> str:
+        """The key that rooms name which have this server as their policy server. Raises `NotFound` where it is none."""
+        key = self._engine.remote.policy.signing_key
+        if key is None:
+            raise NotFound("This server is no policy server.")
+        return key.verify_key.to_base64()
+
     async def sign(self, origin: str, pdu: msgspec.Raw) -> dict[str, dict[str, str]]:
         """Our signature of an event.
 

@@ -49,6 +49,12 @@ def _server(settings: Settings) -> Iterator[Problem]:
     yield from _url(("server", "public_url"), settings.server.public_url)
     yield from _url(("well_known", "identity_server"), settings.well_known.identity_server)
     yield from _url(("well_known", "support_page"), settings.well_known.support_page)
+    yield from _url(("voip", "livekit_service_url"), settings.voip.livekit_service_url)
+    for number, uri in enumerate(settings.voip.turn_uris):
+        if not uri.startswith(("turn:", "turns:")):
+            yield ("voip", "turn_uris", number), f'"{uri}" is no address of a relay: it begins with turn: or turns:'
+    if settings.voip.livekit_url and not settings.voip.livekit_url.startswith(("ws://", "wss://")):
+        yield ("voip", "livekit_url"), "it begins with wss:// (or ws://)"
     server = settings.well_known.server
     if server is not None and not is_valid_server_name(server):
         yield ("well_known", "server"), f'"{server}" is not a host with or without a port'
@@ -96,6 +102,8 @@ def _accounts(settings: Settings) -> Iterator[Problem]:
         yield ("registration", "mode"), '"token" needs token_file'
     yield from _file(("registration", "token_file"), registration.token_file)
     yield from _file(("registration", "shared_secret_file"), registration.shared_secret_file)
+    for name in ("turn_secret_file", "turn_password_file", "livekit_secret_file"):
+        yield from _file(("voip", name), getattr(settings.voip, name))
     for number, term in enumerate(registration.terms):
         yield from _url(("registration", "terms", number, "url"), term.url)
     if settings.passwords.memory_cost < _LEAST_PASSWORD_MEMORY:

@@ -43,6 +43,7 @@ from weft.protocol.api.client import (
     typing,
     user_directory,
     versions,
+    voip,
     well_known,
 )
 from weft.protocol.api.endpoint import Endpoint
@@ -81,6 +82,7 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
     *media.ENDPOINTS,
     *reporting.ENDPOINTS,
     *openid.ENDPOINTS,
+    *voip.ENDPOINTS,
     *admin.ENDPOINTS,
     *media_admin.ENDPOINTS,
     *legacy.ENDPOINTS,

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import field
 
+from weft.protocol.api.client.voip import RtcTransport
 from weft.protocol.api.endpoint import Auth, Empty, Endpoint, Struct
 
 
@@ -22,10 +23,11 @@ class IdentityServer(Struct):
 
 
 class WellKnown(Struct):
-    """Where to find the servers, as a login tells it."""
+    """Where to find the servers, as a login tells it; `rtc_foci` is where clients of today look for those of calls."""
 
     homeserver: Homeserver = field(name="m.homeserver")
     identity_server: IdentityServer | None = field(default=None, name="m.identity_server")
+    rtc_foci: list[RtcTransport] | None = field(default=None, name="org.matrix.msc4143.rtc_foci")
 
 
 class GetWellknownServerResponse(Struct):
@@ -36,6 +38,12 @@ class SupportContact(Struct):
     role: str
     matrix_id: str | None = None
     email_address: str | None = None
+
+
+class GetWellknownPolicyResponse(Struct):
+    """By the algorithm, in unpadded base64."""
+
+    public_keys: dict[str, str]
 
 
 class GetWellknownSupportResponse(Struct):
@@ -74,4 +82,13 @@ GET_WELLKNOWN_SUPPORT = Endpoint(
     auth=Auth.NONE,
 )
 
-ENDPOINTS = (GET_WELLKNOWN, GET_WELLKNOWN_SERVER, GET_WELLKNOWN_SUPPORT)
+GET_WELLKNOWN_POLICY = Endpoint(
+    operation_id="getWellknownPolicy",
+    method="GET",
+    paths=("/.well-known/matrix/policy_server",),
+    request=Empty,
+    response=GetWellknownPolicyResponse,
+    auth=Auth.NONE,
+)
+
+ENDPOINTS = (GET_WELLKNOWN, GET_WELLKNOWN_SERVER, GET_WELLKNOWN_SUPPORT, GET_WELLKNOWN_POLICY)
