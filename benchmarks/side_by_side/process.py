@@ -48,6 +48,8 @@ class ServerProcess(ABC):
         self.output = folder / "output.log"
         #: Certificate authorities (PEM) by which other servers prove who they are; with one the server federates.
         self.trusts: Path | None = None
+        #: What it finds in its environment besides ours.
+        self.environment: dict[str, str] = {}
 
     @abstractmethod
     def version(self) -> str:
@@ -84,7 +86,7 @@ class ServerProcess(ABC):
                 cwd=self.folder,
                 stdout=output,
                 stderr=output,
-                env=_ENVIRONMENT,
+                env={**_ENVIRONMENT, **self.environment},
             )
 
     async def _first_answer(self, process: subprocess.Popen[bytes], deadline: float) -> None:

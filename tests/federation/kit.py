@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from tests.federation.identity_server import IDENTITY, IdentityServer
 from tests.http.certificates import make_certificate
 from tests.watching import validated
 from weft.federation.discovery import Discovery
@@ -19,6 +20,7 @@ from weft.federation.transport import OutgoingRequest
 from weft.http.addresses import AddressGuard
 from weft.http.client import HttpClient
 from weft.http.serve import HttpServer, Listener, Tls
+from weft.server.assembly import Server
 from weft.testing import Answer, Clock, Network, TestServer, Twins
 from weft.testing.client import Asgi
 
@@ -57,6 +59,10 @@ class Kit:
     def make(self, kind: type[TestServer], folder: Path, settings: dict[str, Any], seed: int) -> TestServer:
         raise NotImplementedError
 
+    async def identity_server(self) -> IdentityServer:
+        """An identity server that all of them reach."""
+        raise NotImplementedError
+
     async def close(self) -> None:
         await self.network.settle()
         for server in self.servers:
@@ -71,25 +77,38 @@ class MemoryKit(Kit):
     def make(self, kind: type[TestServer], folder: Path, settings: dict[str, Any], seed: int) -> TestServer:
         return kind(folder, settings=settings, clock=self.clock, seed=seed, watch=validated, network=self.network)
 
+    async def identity_server(self) -> IdentityServer:
+        made = IdentityServer()
+        self.network.register([IDENTITY], lambda: made.app)
+        return made
+
 
 class HttpsKit(Kit):
     """Each server has a TLS listener of its own; SRV records and addresses are a table."""
 
     def __init__(self, folder: Path, twins: str | None = None) -> None:
         super().__init__(folder, twins)
-        self._tls = Tls(*make_certificate(folder / "certificate", *NAMES))
+        self._tls = Tls(*make_certificate(folder / "certificate", *NAMES, IDENTITY))
         self._listeners: list[HttpServer] = []
         self._ports: dict[str, int] = {}
 
     async def start(self, name: str, settings: dict[str, Any]) -> TestServer:
         server = await super().start(name, settings)
-        listener = HttpServer(
-            [Listener("127.0.0.1", 0, frozenset({"federation"}), self._tls)], lambda one: _app_of(server, one), grace=1
-        )
+        self._ports[name] = await self._listen(lambda listener: _app_of(server, listener))
+        return server
+
+    async def _listen(self, app_of: Callable[[Listener], Asgi]) -> int:
+        """The port on which an application answers from now on."""
+        listener = HttpServer([Listener("127.0.0.1", 0, frozenset({"federation"}), self._tls)], app_of, grace=1)
         await listener.start()
         self._listeners.append(listener)
-        ((_, _, self._ports[name]),) = listener.addresses()
-        return server
+        ((_, _, port),) = listener.addresses()
+        return port
+
+    async def identity_server(self) -> IdentityServer:
+        made = IdentityServer()
+        made.url = f"https://{IDENTITY}:{await self._listen(lambda _: made.app)}"
+        return made
 
     def make(self, kind: type[TestServer], folder: Path, settings: dict[str, Any], seed: int) -> TestServer:
         return kind(folder, settings=settings, clock=self.clock, seed=seed, watch=validated, transport=self.transport)
@@ -119,10 +138,14 @@ class HttpsKit(Kit):
         await super().close()
 
 
+def processes(server: TestServer) -> Sequence[Server]:
+    """What a server consists of; each has a memory of its own."""
+    return server.both if isinstance(server, Twins) else (server.server,)
+
+
 def _app_of(server: TestServer, listener: Listener) -> Asgi:
     """What answers on a listener: of two processes, they take turns."""
-    processes = server.both if isinstance(server, Twins) else (server.server,)
-    turns = itertools.cycle([process.app_for(listener) for process in processes])
+    turns = itertools.cycle([process.app_for(listener) for process in processes(server)])
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await next(turns)(scope, receive, send)

@@ -9,9 +9,7 @@ import pytest
 from tests.federation.kit import Kit, MemoryKit
 from tests.federation.people import becomes, create, eventually, invited, join, say, told
 from weft.federation.transport import OutgoingRequest
-from weft.protocol.signatures import sign_json
 from weft.testing import Answer
-from weft.testing.server import key_of
 
 VERSIONS = [str(number) for number in range(1, 13)]
 
@@ -280,21 +278,23 @@ async def test_servers_that_know_the_old_handshakes_only(memory_servers: MemoryK
 
 
 async def test_an_address_was_invited(servers: Kit) -> None:
-    """Bob shows by an identity server's signature that the address is his; Alice's server makes the invite of it."""
+    """Bob shows by an identity server's signature that the address is his; Alice's server makes the invite of it.
+
+    It asks that server whether the key by which it signed is still good.
+    """
     one, two = await servers(2)
     alice, bob = await one.user("alice"), await two.user("bob")
     room_id = await create(alice, preset="private_chat")
-    identity_server = key_of("identity.test")
-    offer = {
-        "display_name": "bob@…",
-        "key_validity_url": "https://identity.test/valid",
-        "public_key": identity_server.verify_key.to_base64(),
-    }
-    (await alice.put(f"/_matrix/client/v3/rooms/{room_id}/state/m.room.third_party_invite/token", offer)).ok()
-    claim = {"mxid": bob.user_id, "sender": alice.user_id, "token": "token"}
-    signed = sign_json(claim, "identity.test", identity_server)
-    (await bob.post(f"/_matrix/client/v3/rooms/{room_id}/join", {"third_party_signed": signed})).ok()
+    identity_server = await servers.identity_server()
+    await alice.set_state(room_id, "m.room.third_party_invite", identity_server.offer, "token")
+    signed = identity_server.sign(mxid=bob.user_id, sender=alice.user_id, token="token")
+    join_ = f"/_matrix/client/v3/rooms/{room_id}/join"
+    identity_server.is_valid = False
+    (await bob.post(join_, {"third_party_signed": signed})).refused(403, "M_FORBIDDEN")
+    identity_server.is_valid = True
+    (await bob.post(join_, {"third_party_signed": signed})).ok()
     await becomes(alice, room_id, str(bob.user_id), "join")
+    assert set(identity_server.asked) == {identity_server.offer["public_key"]}
 
 
 async def test_who_waits_in_sync_is_told_of_an_invite_and_of_its_end(servers: Kit) -> None:

@@ -67,6 +67,8 @@ class Synapse(SynapseProcess):
     def __init__(self, folder: Path, tls: Tls, python: Path) -> None:
         super().__init__(folder, None, python)
         self._tls = tls
+        # By which it knows identity servers.
+        self.environment = {"SSL_CERT_FILE": str(tls.certificate)}
         self._federation_port = free_port()
         self.server_name = f"localhost:{self._federation_port}"
         self.url = f"http://127.0.0.1:{self.port}"

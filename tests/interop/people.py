@@ -51,8 +51,14 @@ class Person(Client):
         if query:
             wanted = {name.rstrip("_"): value for name, value in query.items() if value is not None}
             path += ("&" if "?" in path else "?") + urlencode(wanted, doseq=True)
-        url = URL(self.server.url + path, encoded=True)
-        async with self._web.request(method, url, data=content, headers=sent, ssl=self._trust) as answer:
+        return await self._ask(method, URL(self.server.url + path, encoded=True), content, sent)
+
+    async def to_federation(self, method: str, path: str, body: object) -> Answer:
+        """What their server answers to somebody who is no server and signs nothing."""
+        return await self._ask(method, URL(f"https://{self.home}{path}"), orjson.dumps(body), _JSON)
+
+    async def _ask(self, method: str, url: URL, content: bytes | None, headers: dict[str, str]) -> Answer:
+        async with self._web.request(method, url, data=content, headers=headers, ssl=self._trust) as answer:
             return Answer(answer.status, dict(answer.headers), await answer.read())
 
 

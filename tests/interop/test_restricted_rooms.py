@@ -33,10 +33,10 @@ def trio(request: pytest.FixtureRequest, weft: Homeserver, second_weft: Homeserv
     }[request.param]
 
 
-async def _restricted(alice: Person, version: str) -> tuple[str, str]:
+async def _restricted(alice: Person, version: str, kind: str = "restricted") -> tuple[str, str]:
     """A room, and the one whose members may join it."""
     club = await create(alice, version)
-    rule = join_rule("restricted", allow=[{"type": "m.room_membership", "room_id": club}])
+    rule = join_rule(kind, allow=[{"type": "m.room_membership", "room_id": club}])
     return await create(alice, version, preset="private_chat", initial_state=[rule]), club
 
 
@@ -65,6 +65,42 @@ async def test_a_restricted_room(pair: Pair, person: Society, version: str) -> N
     await join(carol, room_id, alice.home)
     await becomes(alice, room_id, carol.user_id, "join")
     await agree(room_id, alice, bob, carol)
+
+
+@pytest.mark.parametrize("version", ["10", "11", "12"])
+async def test_a_room_that_one_may_be_in_the_club_for_or_knock_at(pair: Pair, person: Society, version: str) -> None:
+    """The two ways into a `knock_restricted` room; who has neither stays outside."""
+    alice, bob, carol = (
+        await person("alice", pair.host),
+        await person("bob", pair.guest),
+        await person("carol", pair.guest),
+    )
+    room_id, club = await _restricted(alice, version, "knock_restricted")
+    for one in (bob, carol):
+        await may_not_join(one, room_id, alice.home)
+    # Who knocked may have got into the club meanwhile.
+    await _knock(bob, room_id, alice)
+    await join(bob, club, alice.home)
+    await becomes(alice, club, bob.user_id, "join")
+    await join(bob, room_id, alice.home)
+    await _vouched_by(alice, room_id, bob.user_id, alice.user_id)
+    await _knock(carol, room_id, alice)
+    await alice.invite(room_id, carol.user_id)
+    await becomes(bob, room_id, carol.user_id, "invite")
+    await carol.join(room_id)
+    await becomes(alice, room_id, carol.user_id, "join")
+    # And the host's own people, seen from the guest.
+    erin = await person("erin", pair.host)
+    await _knock(erin, room_id, bob)
+    await alice.invite(room_id, erin.user_id)
+    await erin.join(room_id)
+    await becomes(bob, room_id, erin.user_id, "join")
+    await agree(room_id, alice, bob, carol, erin)
+
+
+async def _knock(person: Person, room_id: str, seen_by: Person) -> None:
+    (await person.post(f"/_matrix/client/v3/knock/{room_id}?via={seen_by.home}", {"reason": "tea"})).ok()
+    await becomes(seen_by, room_id, person.user_id, "knock")
 
 
 @pytest.mark.parametrize("version", ["8", "10", "11", "12"])

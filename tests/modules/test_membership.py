@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from weft.protocol.signatures import SigningKey, encode_base64, sign_json
+from tests.federation.identity_server import IDENTITY, IdentityServer
+from weft.protocol.signatures import encode_base64
 from weft.testing import Client, TestServer
 
 V3 = "/_matrix/client/v3"
@@ -485,17 +486,12 @@ async def test_who_has_left_the_server_has_left_its_rooms(server: TestServer) ->
 async def test_accepting_an_invite_to_an_address(server: TestServer) -> None:
     alice, bob, carol = await three(server)
     room_id = await alice.create_room()
-    key = SigningKey("ed25519:0", bytes(range(32)))
-    offer = {
-        "display_name": "b…@example.org",
-        "key_validity_url": "https://id.test/valid",
-        "public_key": key.verify_key.to_base64(),
-    }
-    await alice.set_state(room_id, "m.room.third_party_invite", offer, "token")
+    identity_server = IdentityServer()
+    server.network.register([IDENTITY], lambda: identity_server.app)
+    await alice.set_state(room_id, "m.room.third_party_invite", identity_server.offer, "token")
 
     def signed(mxid: str, token: str = "token", sender: str = alice.user_id) -> dict[str, Any]:
-        claim = {"mxid": mxid, "sender": sender, "token": token}
-        return {"third_party_signed": sign_json(claim, "id.test", key)}
+        return {"third_party_signed": identity_server.sign(mxid=mxid, sender=sender, token=token)}
 
     join = f"{V3}/rooms/{room_id}/join"
     (await bob.post(join)).refused(403, "M_FORBIDDEN")
@@ -503,8 +499,11 @@ async def test_accepting_an_invite_to_an_address(server: TestServer) -> None:
     (await bob.post(join, signed(bob.user_id, token="other"))).refused(403, "M_FORBIDDEN")
     (await bob.post(join, signed(bob.user_id, sender=carol.user_id))).refused(403, "M_FORBIDDEN")
     forged = signed(bob.user_id)
-    forged["third_party_signed"]["signatures"]["id.test"]["ed25519:0"] = encode_base64(bytes(64))
+    forged["third_party_signed"]["signatures"][IDENTITY][identity_server.key.key_id] = encode_base64(bytes(64))
     (await bob.post(join, forged)).refused(403, "M_FORBIDDEN")
+    identity_server.is_valid = False
+    (await bob.post(join, signed(bob.user_id))).refused(403, "M_FORBIDDEN")
+    identity_server.is_valid = True
     (await bob.post(join, signed(bob.user_id))).ok()
     assert (await content(alice, room_id, bob.user_id))["membership"] == "join"
 

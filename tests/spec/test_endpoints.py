@@ -59,6 +59,7 @@ NOT_IN_OPENAPI = {
     "getLoginFallback": "Client-Server API, 'Login Fallback'",
     "federation.sendJoinV1": "Server-Server API before v1.19, which dropped it",
     "federation.sendLeaveV1": "Server-Server API before v1.19, which dropped it",
+    "federation.onBindThirdPartyIdentifierByPost": "what identity servers in use send in place of PUT",
     "getReports": "Weft's own",
     "putDehydratedDevice": "MSC3814, which Element uses",
     "getDehydratedDevice": "MSC3814, which Element uses",

@@ -11,6 +11,7 @@ from weft.federation.own_keys import OwnKeys
 from weft.federation.peer import Peers
 from weft.federation.signed_requests import SignedRequests
 from weft.federation.transport import Transport
+from weft.http.client import Reply
 from weft.storage.cache import Budget
 from weft.storage.database import Database
 
@@ -38,6 +39,10 @@ class Federation:
         fetcher = KeyFetcher(self.peers, origin=own_keys.server_names[0], notaries=notaries)
         self.keyring = Keyring(database, fetcher, own_keys, now_ms=now_ms, budget=budget)
         self.requests = SignedRequests(self.keyring, own_keys, now_ms=now_ms, heard_from=self.heard_from)
+
+    async def fetch(self, url: str, *, timeout: float, max_bytes: int) -> Reply:
+        """What is at a URL that an event or another server names; see `Transport.fetch`."""
+        return await self._transport.fetch(url, timeout=timeout, max_bytes=max_bytes)
 
     def heard_from(self, server_name: str) -> None:
         """A server showed that it is there."""

@@ -53,5 +53,8 @@ class HttpsTransport:
                 return
         raise unreachable or Unreachable(f"{request.destination} is nowhere")
 
+    async def fetch(self, url: str, *, timeout: float, max_bytes: int) -> Reply:
+        return await self._client.request("GET", url, timeout=timeout, max_bytes=max_bytes)
+
     async def close(self) -> None:
         await self._client.close()

@@ -39,5 +39,8 @@ class Transport(Protocol):
     def stream(self, request: OutgoingRequest) -> AbstractAsyncContextManager[StreamedReply]:
         """As `send`, with the answer's body unread: for what is too large to be held in memory."""
 
+    async def fetch(self, url: str, *, timeout: float, max_bytes: int) -> Reply:
+        """What is at a URL that somebody else named, percent-encoded; raises as `send` does."""
+
     async def close(self) -> None:
         """Ends what is open."""

@@ -7,7 +7,7 @@ Rules: https://spec.matrix.org/v1.19/rooms/v12/#authorization-rules (rule 5; rul
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from weft.protocol import canonical_json
 from weft.protocol.auth_rules import JOIN_RULES_KEY, POWER_LEVELS_KEY, State, violation
@@ -22,6 +22,14 @@ _NO_CONTENT: Final[dict[str, Any]] = {}
 #: Identity servers give two keys and one signature; more than this many of either are not tried.
 _MOST_KEYS: Final = 10
 _MOST_SIGNATURES: Final = 10
+
+
+class ThirdPartyKey(NamedTuple):
+    """A key that a room's `m.room.third_party_invite` names; whoever has `validity_url` says whether it is good."""
+
+    text: str
+    validity_url: str | None
+    key: VerifyKey
 
 
 def authorise_member(event: Event, create: Event, state: State) -> None:
@@ -143,15 +151,16 @@ def _authorise_third_party_invite(event: Event, target: str, state: State) -> No
         raise refused("token", "The room has no third party invite with this token.")
     if offer.sender != event.sender:
         raise refused("sender", "The third party invite was sent by another user.")
-    if not _is_signed_by_any(signed, offer.content, event.version):
+    if not keys_that_signed(signed, offer.content, event.version):
         raise refused("otherwise", "The third party invite is not signed by a key that the room's invite names.")
 
 
-def _is_signed_by_any(signed: dict[str, Any], offer: dict[str, Any], version: RoomVersion) -> bool:
+def keys_that_signed(signed: dict[str, Any], offer: dict[str, Any], version: RoomVersion) -> list[ThirdPartyKey]:
+    """Those of the keys of an `m.room.third_party_invite` by which something is signed; `offer` is its content."""
     encode = canonical_json.encode_checked if version.format.strict_canonical_json else canonical_json.encode_lax
     message = signable(signed, encode=encode)
     signatures = _signatures(signed)[:_MOST_SIGNATURES]
-    return any(key.verifies(message, signature) for key in _public_keys(offer) for signature in signatures)
+    return [one for one in _public_keys(offer) if any(one.key.verifies(message, signature) for signature in signatures)]
 
 
 def _signatures(signed: dict[str, Any]) -> list[bytes]:
@@ -174,17 +183,20 @@ def _decoded(texts: list[str]) -> Iterator[bytes]:
             continue
 
 
-def _public_keys(offer: dict[str, Any]) -> list[VerifyKey]:
+def _public_keys(offer: dict[str, Any]) -> list[ThirdPartyKey]:
     listed = offer.get("public_keys")
     entries = listed[: _MOST_KEYS - 1] if type(listed) is list else []
     keys = []
     for entry in (offer, *entries):
-        text = entry.get("public_key") if type(entry) is dict else None
+        if type(entry) is not dict:
+            continue
+        text, url = entry.get("public_key"), entry.get("key_validity_url")
         if type(text) is str:
             try:
-                keys.append(VerifyKey.from_base64("ed25519:0", text))
+                key = VerifyKey.from_base64("ed25519:0", text)
             except InvalidParam:
                 continue
+            keys.append(ThirdPartyKey(text, url if type(url) is str else None, key))
     return keys
 
 

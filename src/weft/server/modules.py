@@ -158,12 +158,18 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         locate=directory_.locate,
         is_guest=accounts_.is_guest,
         elsewhere=elsewhere,
+        identity_keys=membership.IdentityKeys(federation.fetch),
         notices_localpart=settings.server_notices.localpart,
         on_replaced=on_replaced,
     )
     accounts_.hooks.after_deactivation.append(memberships.leave_all)
     admitting = membership.Admitting(
-        engine, access, elsewhere, exists=accounts_.exists, check_invite=memberships.check_invite
+        engine,
+        access,
+        elsewhere,
+        membership.IdentityKeys(federation.fetch),
+        exists=accounts_.exists,
+        check_invite=memberships.check_invite,
     )
     transactions_ = transactions.Transactions(engine, access)
     sending = room_events.Sending(engine, memberships, directory_)

@@ -17,6 +17,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -171,7 +172,7 @@ class Network:
 
 
 class MemoryTransport:
-    """A `weft.federation.transport.Transport` over a network in this process."""
+    """A `weft.federation.transport.Transport` over a network in this process; a URL's host is the name of a server."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -183,6 +184,14 @@ class MemoryTransport:
     async def stream(self, request: OutgoingRequest) -> AsyncIterator[StreamedReply]:
         reply = await self._network.send(request)
         yield StreamedReply(reply.status, reply.headers, _pieces(reply.body), reply.url)
+
+    async def fetch(self, url: str, *, timeout: float, max_bytes: int) -> Reply:
+        parts = urlsplit(url)
+        uri = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        request = OutgoingRequest(
+            origin="", destination=parts.netloc, method="GET", uri=uri, timeout=timeout, max_bytes=max_bytes
+        )
+        return await self._network.send(request)
 
     async def close(self) -> None:
         """The network is shared: there is nothing of this server's to end."""

@@ -7,6 +7,7 @@ from weft.modules.membership.binding import Binding
 from weft.modules.membership.client_api import MembershipApi
 from weft.modules.membership.elsewhere import Elsewhere
 from weft.modules.membership.federation_api import FederationApi
+from weft.modules.membership.identity_keys import IdentityKeys
 from weft.modules.membership.members import Members
 from weft.modules.membership.service import Memberships, member_profile
 from weft.modules.membership.stripped_state import StrippedStates
@@ -17,6 +18,7 @@ __all__ = [
     "Admitting",
     "Binding",
     "Elsewhere",
+    "IdentityKeys",
     "Members",
     "Memberships",
     "StrippedStates",

@@ -15,6 +15,7 @@ import orjson
 
 from weft.graph.build import Draft
 from weft.modules.membership.elsewhere import Elsewhere
+from weft.modules.membership.identity_keys import IdentityKeys
 from weft.modules.membership.joining import vouching_for
 from weft.protocol.api.federation.third_party_invites import ExchangeThirdPartyInviteRequest
 from weft.protocol.errors import BadJson, Forbidden, InvalidEvent, InvalidParam, MatrixError, NotFound
@@ -51,11 +52,19 @@ class Entered(NamedTuple):
 
 class Admitting:
     def __init__(
-        self, engine: Engine, access: RoomAccess, elsewhere: Elsewhere, *, exists: Exists, check_invite: CheckInvite
+        self,
+        engine: Engine,
+        access: RoomAccess,
+        elsewhere: Elsewhere,
+        identity_keys: IdentityKeys,
+        *,
+        exists: Exists,
+        check_invite: CheckInvite,
     ) -> None:
         self._engine = engine
         self._access = access
         self._elsewhere = elsewhere
+        self._identity_keys = identity_keys
         self._exists = exists
         self._check_invite = check_invite
 
@@ -234,6 +243,7 @@ class Admitting:
         )
         if offer is None:
             raise Forbidden("Nobody was invited by that token.")
+        await self._identity_keys.check(signed, offer)
         name = offer.content.get("display_name")
         content = {
             "membership": "invite",

@@ -41,6 +41,7 @@ class FederationApi:
             route(inviting.SEND_INVITE_V2, self.send_invite_v2),
             route(third_party_invites.EXCHANGE_THIRD_PARTY_INVITE, self.exchange_third_party_invite),
             route(third_party_invites.ON_BIND_THIRD_PARTY_IDENTIFIER, self.on_bind_third_party_identifier),
+            route(third_party_invites.ON_BIND_THIRD_PARTY_IDENTIFIER_BY_POST, self.on_bind_third_party_identifier),
         ]
 
     async def make_join(self, call: Call[joining.MakeJoinRequest]) -> joining.MakeJoinResponse:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from weft.graph.build import Draft
 from weft.http.call import Requester
 from weft.modules.membership.elsewhere import Elsewhere
+from weft.modules.membership.identity_keys import IdentityKeys
 from weft.modules.membership.joining import CantVouch, check_guest, vouching_for
 from weft.modules.membership.viewing import not_in_room
 from weft.protocol.api.client.membership import ThirdPartySigned
@@ -61,10 +62,12 @@ class Memberships:
         is_guest: IsGuest,
         notices_localpart: str,
         elsewhere: Elsewhere,
+        identity_keys: IdentityKeys,
         on_replaced: OnReplaced | None = None,
     ) -> None:
         self._engine = engine
         self._elsewhere = elsewhere
+        self._identity_keys = identity_keys
         self._profile_of = profile_of
         self._account_data_of = account_data_of
         self._locate = locate
@@ -372,6 +375,8 @@ class Memberships:
             return
         room = await self._known(room_id)
         offer = await self._engine.rooms.state_event(room, "m.room.third_party_invite", signed.token)
+        if offer is not None:
+            await self._identity_keys.check(claim, offer)
         name = offer.content.get("display_name") if offer is not None else None
         block = {"display_name": name if isinstance(name, str) else "", "signed": claim}
         made = await self.member_content(user_id, "invite", {"third_party_invite": block})

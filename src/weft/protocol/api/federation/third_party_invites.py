@@ -5,6 +5,7 @@ https://spec.matrix.org/v1.19/server-server-api/#third-party-invites
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from msgspec import Meta, field
@@ -64,4 +65,9 @@ ON_BIND_THIRD_PARTY_IDENTIFIER = Endpoint(
     api=Api.FEDERATION,
 )
 
-ENDPOINTS = (EXCHANGE_THIRD_PARTY_INVITE, ON_BIND_THIRD_PARTY_IDENTIFIER)
+#: What identity servers in use send: Sydent, and those who followed it, say POST.
+ON_BIND_THIRD_PARTY_IDENTIFIER_BY_POST = replace(
+    ON_BIND_THIRD_PARTY_IDENTIFIER, operation_id="onBindThirdPartyIdentifierByPost", method="POST"
+)
+
+ENDPOINTS = (EXCHANGE_THIRD_PARTY_INVITE, ON_BIND_THIRD_PARTY_IDENTIFIER, ON_BIND_THIRD_PARTY_IDENTIFIER_BY_POST)
