@@ -64,9 +64,10 @@ test-twins: $(VENV)/for-working ## the module tests against two processes on one
 	@scripts/have-postgres
 	WEFT_TWINS=1 $(pytest) tests/modules
 
-test-twins-federation: $(VENV)/for-working ## conversations between servers, one of which is two processes on one database
+# Chosen by what they ask for: tests whose servers are never twins are left out (tests/federation/conftest.py).
+test-twins-federation: $(VENV)/for-working ## several servers, one of which is two processes on one database
 	@scripts/have-postgres
-	WEFT_TWINS=1 $(pytest) tests/federation/test_conversations.py
+	WEFT_TWINS=1 $(pytest) -m 'not slow' tests/federation
 
 test-clients: $(VENV)/for-working ## unmodified clients against a running server: matrix-nio, matrix-js-sdk, a browser
 	@scripts/have-clients

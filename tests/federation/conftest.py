@@ -1,7 +1,8 @@
 """Several servers that talk to each other: over the network in memory, and over HTTPS on loopback addresses.
 
 A test that asks for `servers` runs on both. `await servers(2)` starts `one.test` and `two.test`; with `WEFT_TWINS=1`
-the first of them is two processes that share one PostgreSQL database.
+the first of them is two processes that share one PostgreSQL database, and tests for which that makes no difference are
+left out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,15 @@ from weft.testing import Client, TestServer
 __all__ = ["what_succeeds"]
 
 TWINS = bool(os.environ.get("WEFT_TWINS"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not TWINS:
+        return
+    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    same = [item for item in here if "twins_database" not in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=same)
+    items[:] = [item for item in items if item not in same]
 
 
 @pytest.fixture

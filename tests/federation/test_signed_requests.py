@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.federation.invented import Invented, key
-from tests.federation.kit import MemoryKit
+from tests.federation.kit import MemoryKit, processes
+from tests.federation.people import eventually
 from weft.protocol.request_auth import authorization
 from weft.protocol.server_keys import OldKey
 from weft.testing import TestServer
@@ -119,10 +120,14 @@ async def test_a_server_without_keys_is_told_so_and_forgiven(memory_servers: Mem
 
 async def test_who_asks_is_there(memory_servers: MemoryKit) -> None:
     one, peer = await start(memory_servers)
+
+    async def all_think_so(is_there: bool) -> bool:
+        return all(each.federation.peers.is_available("peer.test") is is_there for each in processes(one))
+
     one.server.federation.destinations.failed("peer.test")
-    assert not one.server.federation.peers.is_available("peer.test")
+    await eventually(lambda: all_think_so(False))
     (await peer.ask(one, "GET", PROFILE)).ok()
-    assert one.server.federation.peers.is_available("peer.test")
+    await eventually(lambda: all_think_so(True))
 
 
 async def test_several_signatures_must_agree(memory_servers: MemoryKit) -> None:

@@ -91,7 +91,7 @@ async def test_what_is_delivered_is_not_kept(memory_servers: MemoryKit) -> None:
         count = await one.server.engine.database.read(lambda tx: tx.value("SELECT COUNT(*) FROM to_device_outbox"))
         return bool(count == 0)
 
-    await eventually(is_pruned)
+    await eventually(is_pruned, 30)
     memory_servers.network.cut("one.test", "two.test")
     await send(alice, str(bob.user_id), None, {"text": "kept"})
 

@@ -14,11 +14,12 @@ KIND_OUT = "to_device_out"
 
 
 def put_out(tx: WriteTransaction, server_name: str, content: bytes, now_ms: int) -> None:
-    """Has the content of an EDU wait for a server."""
+    """Has the content of an EDU wait for a server, behind what waits for it already."""
     position = tx.append(KIND_OUT, key=server_name)
     tx.put(
-        """INSERT INTO to_device_outbox (position, server_name, created_ms, json)
-           VALUES (:position, :server_name, :now_ms, :json)""",
+        """INSERT INTO to_device_outbox (position, server_name, created_ms, json, seq)
+           VALUES (:position, :server_name, :now_ms, :json,
+                   (SELECT COALESCE(MAX(seq), 0) + 1 FROM to_device_outbox WHERE server_name = :server_name))""",
         position=position,
         server_name=server_name,
         now_ms=now_ms,
@@ -27,18 +28,19 @@ def put_out(tx: WriteTransaction, server_name: str, content: bytes, now_ms: int)
 
 
 def at_positions(tx: Transaction, positions: Collection[int]) -> list[bytes]:
-    """The contents of EDUs, in the order of their positions."""
+    """The contents of EDUs for one server, in the order in which they were sent."""
     rows = tx.all(
-        "SELECT json FROM to_device_outbox WHERE position IN :positions ORDER BY position", positions=list(positions)
+        "SELECT json FROM to_device_outbox WHERE position IN :positions ORDER BY seq, position",
+        positions=list(positions),
     )
     return [bytes(json) for (json,) in rows]
 
 
 def owed(tx: Transaction, server_name: str, since: Vector) -> list[bytes]:
-    """The contents of the EDUs that a server lacks, in the order of their positions."""
+    """The contents of the EDUs that a server lacks, in the order in which they were sent."""
     rows = tx.all(
         f"""SELECT json FROM to_device_outbox WHERE server_name = :server_name AND {beyond(since)}
-            ORDER BY position""",
+            ORDER BY seq, position""",
         server_name=server_name,
     )
     return [bytes(json) for (json,) in rows]
