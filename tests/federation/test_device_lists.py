@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from tests.federation.kit import Kit, MemoryKit
-from tests.federation.people import create, eventually, join
+from tests.federation.people import becomes as member_is
+from tests.federation.people import create, eventually, join, membership, say
 from tests.federation.stranger import Stranger
 from tests.federation.victim import Victim, push
 from tests.modules.encryption import V3, Identity, Keys, claim, query, sign
 from tests.modules.test_device_lists import Tracker, lists, now
+from weft.federation.sender import cursor_name
 from weft.federation.transport import OutgoingRequest
 from weft.storage.followers import cursor
 from weft.testing import Answer, Client, TestServer
@@ -400,3 +402,61 @@ async def test_a_change_before_ones_join_is_heard_of(memory_servers: MemoryKit) 
         await forget.run()
         database = two.server.engine.database
         assert await database.read(lambda tx: tx.value("SELECT COUNT(*) FROM device_list_askers")) == left
+
+
+async def test_who_was_believed_out_of_the_room_hears_what_it_missed(memory_servers: MemoryKit) -> None:
+    """Alice's server puts Bob's out, by the word of one who may not any more; Bob's has never believed that."""
+    one, two, three = await memory_servers(3)
+    alice, mel = await one.user("alice"), await one.user("mel")
+    bob, dora = await two.user("bob"), await three.user("dora")
+    levels = {"users": {alice.user_id: 100, dora.user_id: 100, mel.user_id: 50}}
+    room_id = await create(alice, "11", power_level_content_override=levels)
+    for who in (mel, bob, dora):
+        await join(who, room_id, one.name)
+    for who in (bob, dora):
+        await member_is(who, room_id, bob.user_id, "join")
+    await Keys(alice).upload()
+    await becomes(bob, alice.user_id, alice)
+    await one.server.engine.followed(cursor_name(0))
+    await memory_servers.network.settle()
+    await is_followed(memory_servers, bob, alice.user_id)
+    memory_servers.network.part([one.name], [three.name])
+    levels["users"][mel.user_id] = 0
+    await dora.set_state(room_id, "m.room.power_levels", levels)
+    await sees_levels(bob, room_id, mel.user_id, 0)
+    (await mel.post(f"{V3}/rooms/{room_id}/kick", {"user_id": bob.user_id})).ok()
+    assert await membership(alice, room_id, bob.user_id) == "leave"
+    phone = await one.login("alice")
+    await Keys(phone).upload()
+    await one.server.engine.followed(cursor_name(0))
+    assert set(await devices_of(bob, alice.user_id)) == {alice.device_id}
+    # What he says builds on what Alice's server has not heard of.
+    await say(bob, room_id, "still here")
+    await member_is(alice, room_id, bob.user_id, "join")
+    await becomes(bob, alice.user_id, alice, phone)
+
+
+async def is_followed(kit: MemoryKit, client: Client, user_id: str) -> None:
+    """Waits until a client's server asks for somebody's devices no more, but relies on being told."""
+    asked: list[str] = []
+
+    async def watch(request: OutgoingRequest) -> None:
+        if "/user/devices/" in request.uri:
+            asked.append(request.uri)
+
+    async def knows() -> bool:
+        before = len(asked)
+        await devices_of(client, user_id)
+        return len(asked) == before
+
+    kit.network.on_request.append(watch)
+    await eventually(knows)
+    kit.network.on_request.remove(watch)
+
+
+async def sees_levels(client: Client, room_id: str, user_id: str, wanted: int) -> None:
+    async def is_so() -> bool:
+        found = (await client.get(f"{V3}/rooms/{room_id}/state/m.room.power_levels")).ok()
+        return bool(found["users"].get(user_id) == wanted)
+
+    await eventually(is_so)

@@ -15,7 +15,7 @@ from weft.protocol.event import Event, StateKey
 from weft.protocol.power_levels import PowerLevels
 from weft.protocol.redaction import may_redact
 from weft.protocol.room_versions import RoomVersion
-from weft.storage import events, front, gaps, snapshots
+from weft.storage import events, front, gaps, resolutions, snapshots
 from weft.storage import rooms as room_store
 from weft.storage.database import Transaction, WriteTransaction
 from weft.storage.events import StoredEvent
@@ -104,6 +104,8 @@ def _write(tx: WriteTransaction, row: Row, made: Made, positions: dict[str, int]
     is_front = is_accepted and not made.is_past and (made.is_late or not is_followed)
     linear: bool | None = False
     has_moved = False
+    is_told = made.was_outlier or bool(made.gaps)
+    before = room_store.applied(tx, stored.room) if is_told else None
     if is_front:
         late = made.is_late and is_followed
         linear = front.extend(tx, stored.room, event, has_gap=bool(made.gaps), late=late)
@@ -120,9 +122,9 @@ def _write(tx: WriteTransaction, row: Row, made: Made, positions: dict[str, int]
         _make_current(tx, row, made)
     if stored.outcome is Outcome.ACCEPTED:
         _redact(tx, made)
-    if has_moved or (is_front and (made.was_outlier or made.gaps)):
+    if has_moved or (is_front and is_told):
         # The room's ends, or the state after this one, are others than who follows the log would think.
-        tx.append("resolution", room=stored.room, key=str(stored.snapshot))
+        resolutions.tell(tx, stored.room, room_store.applied(tx, stored.room) or 0, before)
     return has_moved or (is_front and not linear)
 
 

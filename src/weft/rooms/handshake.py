@@ -67,7 +67,7 @@ from weft.rooms.receive import Place, Receive
 from weft.rooms.room import Room
 from weft.rooms.rooms import Rooms
 from weft.storage import events as event_store
-from weft.storage import front, gaps, snapshots
+from weft.storage import front, gaps, resolutions, snapshots
 from weft.storage import rooms as room_store
 from weft.storage.database import Database, WriteTransaction
 from weft.storage.events import StoredEvent
@@ -437,4 +437,4 @@ def _enter(tx: WriteTransaction, entry: _Entry, new_snapshot_id: Callable[[], in
     gaps.add(tx, room, event, missing, wanted=False, followed=True)
     front.enter(tx, room, event.event_id)
     event_store.make_current(tx, room, after, {**entry.known, event.event_id: stored})
-    tx.append("resolution", room=room, key=str(after.id))
+    resolutions.tell(tx, room, after.id)

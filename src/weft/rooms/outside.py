@@ -19,7 +19,7 @@ from weft.graph.snapshot import Snapshot
 from weft.protocol.event import Event
 from weft.protocol.room_versions import RoomVersion
 from weft.rooms.rooms import Rooms
-from weft.storage import events, front, snapshots
+from weft.storage import events, front, resolutions, snapshots
 from weft.storage import rooms as room_store
 from weft.storage.database import Database, Transaction, WriteTransaction
 from weft.storage.events import StoredEvent
@@ -109,7 +109,7 @@ def _put(
             tx.run("INSERT INTO outside_events (room, event_id) VALUES (:room, :id)", room=room, id=event.event_id)
         snapshots.insert(tx, room, snapshot)
         events.make_current(tx, room, snapshot)
-        tx.append("resolution", room=room, key=str(snapshot.id))
+        resolutions.tell(tx, room, snapshot.id)
     if view is not None:
         tx.put(
             """INSERT INTO outside_views (room, user_id, event_id, stripped_state)

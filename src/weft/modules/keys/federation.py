@@ -6,24 +6,30 @@ https://spec.matrix.org/v1.19/server-server-api/#device-management
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from weft.modules.devices import device_lists
 from weft.modules.devices.device_lists import KIND, Change
 from weft.modules.events import Sharing
-from weft.modules.keys import askers, device_store
+from weft.modules.keys import askers, device_store, list_store
 from weft.modules.keys.own_users import Known, OwnUsers
 from weft.modules.keys.updates import DEVICE_LIST_UPDATE, SIGNING_KEY_UPDATE
+from weft.protocol.identifiers import domain_of
 from weft.rooms.engine import Engine
+from weft.storage import resolutions
 from weft.storage.database import Transaction
 from weft.storage.positions import Entry, Vector
 
 
 class KeysFederation:
-    """Implements `weft.federation.sender.Outgoing`. `names`: whether devices are told with their display names."""
+    """Implements `weft.federation.sender.Outgoing`. `names`: whether devices are told with their display names.
 
-    kinds = frozenset({KIND})
+    A server that was believed out of a room, and is in it after all once the room's state is resolved, may have thought
+    so all the time: it is told the newest change of everybody here, by whose number it finds out what it missed.
+    """
+
+    kinds = frozenset({KIND, resolutions.KIND})
 
     def __init__(self, engine: Engine, sharing: Sharing, own_users: OwnUsers, *, names: bool) -> None:
         self._engine = engine
@@ -32,6 +38,8 @@ class KeysFederation:
         self._names = names
 
     async def servers(self, entry: Entry) -> Iterable[str]:
+        if entry.kind == resolutions.KIND:
+            return await self._came_back(entry)
         if entry.user_id is None or not self._engine.is_local(entry.user_id):
             return ()
         return await self._servers_of(entry.user_id)
@@ -63,19 +71,44 @@ class KeysFederation:
 
     async def edus(self, server_name: str, entries: Sequence[Entry]) -> Sequence[dict[str, Any]]:
         changes = [(entry.user_id, Change.of(entry)) for entry in entries if entry.user_id is not None]
-        return await self._told(changes)
+        return await self._told([*changes, *await self._newest(await self._members_of(entries))])
 
     async def missed(self, server_name: str, since: Vector) -> Sequence[dict[str, Any]]:
         """The newest change of each user: who missed one before it finds that out from its number."""
         changed = await self._engine.database.read(device_lists.changed_since, since)
-        users = [
+        users = {
             user_id
             for user_id in changed
             if self._engine.is_local(user_id) and server_name in await self._servers_of(user_id)
-        ]
-        newest = await self._engine.database.read(device_lists.newest_of, users)
-        signing = [(user_id, Change(0, "")) for user_id in users]
-        return await self._told([*newest.items(), *signing])
+        }
+        resolved = await self._engine.database.read(list_store.resolutions_since, since)
+        came_back = [entry for entry in resolved if server_name in await self._came_back(entry)]
+        return await self._told(await self._newest(users | await self._members_of(came_back)))
+
+    async def _came_back(self, entry: Entry) -> set[str]:
+        """The servers that are in a room now that its state is resolved, and were not before."""
+        told = resolutions.of(entry)
+        if entry.room is None or told.before in (None, told.now):
+            return set()
+        read = self._engine.database.read
+        changed = await read(list_store.whose_membership_changed, told.before, told.now)
+        room = await self._engine.rooms.get(await self._engine.rooms.room_id(entry.room)) if changed else None
+        if room is None or not room.joined_local:
+            return set()
+        came = {domain_of(user_id) for user_id in changed if room.membership(user_id) == "join"}
+        return came - {domain_of(user_id) for user_id in room.members("join") if user_id not in changed}
+
+    async def _members_of(self, entries: Iterable[Entry]) -> set[str]:
+        """Our users in the rooms whose resolved states some entries tell of."""
+        found: set[str] = set()
+        for number in {entry.room for entry in entries if entry.kind == resolutions.KIND and entry.room is not None}:
+            found |= (await self._engine.rooms.get(await self._engine.rooms.room_id(number))).joined_local
+        return found
+
+    async def _newest(self, users: Collection[str]) -> list[tuple[str, Change]]:
+        """The newest change of each user's devices, and their signing keys."""
+        newest = await self._engine.database.read(device_lists.newest_of, users) if users else {}
+        return [*sorted(newest.items()), *((user_id, Change(0, "")) for user_id in sorted(users))]
 
     async def _told(self, changes: Sequence[tuple[str, Change]]) -> list[dict[str, Any]]:
         """The EDUs of changes, as things are now, each once."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
-from weft.storage import events, snapshots
+from weft.storage import events, resolutions, snapshots
 from weft.storage.database import Transaction
-from weft.storage.positions import Vector, beyond, within
+from weft.storage.positions import Entry, Vector, beyond, within
+
+#: So many are looked at to find out who came back while a server was away.
+_MOST_RESOLUTIONS: Final = 1_000
 
 _SHARED = """FROM memberships mine JOIN memberships theirs ON theirs.room = mine.room
              WHERE mine.user_id = :user_id AND mine.membership = 'join' AND theirs.membership = 'join'"""
@@ -62,13 +66,28 @@ def rooms_resolved_since(tx: Transaction, user_id: str, since: Vector) -> list[i
     return [room for (room,) in rows]
 
 
+def resolutions_since(tx: Transaction, since: Vector) -> list[Entry]:
+    """The newest entries beyond a vector that tell of resolved states."""
+    rows = tx.all(
+        f"""SELECT position, kind, room, user_id, key FROM log WHERE kind = :kind AND {beyond(since)}
+            ORDER BY position DESC LIMIT {_MOST_RESOLUTIONS}""",
+        kind=resolutions.KIND,
+    )
+    return [Entry(*row) for row in rows]
+
+
+def whose_membership_changed(tx: Transaction, before: int, now: int) -> set[str]:
+    """Whose membership differs between two snapshots."""
+    differences = snapshots.changes_between(tx, before, now)
+    return {state_key for event_type, state_key in differences if event_type == "m.room.member"}
+
+
 def who_differs(tx: Transaction, room: int, since: Vector, now: int) -> set[str] | None:
     """Whose membership differs between a room's state as of a vector and a snapshot; None where that is not known."""
     then = events.newest_within(tx, room, since)
     if then is None or then.snapshot is None:
         return None
-    differences = snapshots.changes_between(tx, then.snapshot, now)
-    return {state_key for event_type, state_key in differences if event_type == "m.room.member"}
+    return whose_membership_changed(tx, then.snapshot, now)
 
 
 def devices_changed_since(tx: Transaction, user_id: str, since: Vector) -> set[str]:
