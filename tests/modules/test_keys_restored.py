@@ -40,13 +40,11 @@ def database_alone(server: TestServer, backup: Path) -> None:
 
 def all_into_place(server: TestServer, backup: Path) -> None:
     """Each file is written over the one that is there."""
-    for one in backup.iterdir():
-        shutil.copy(one, file(server).parent / one.name)
+    shutil.copytree(backup, file(server).parent, copy_function=shutil.copy, dirs_exist_ok=True)
 
 
 def all_with_times(server: TestServer, backup: Path) -> None:
-    for one in backup.iterdir():
-        shutil.copy2(one, file(server).parent / one.name)
+    shutil.copytree(backup, file(server).parent, dirs_exist_ok=True)
 
 
 def a_new_folder(server: TestServer, backup: Path) -> None:

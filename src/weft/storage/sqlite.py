@@ -18,7 +18,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -204,15 +204,10 @@ class SqliteDatabase(Database):
         transaction.entries = []
         transaction.writer = self.writer
         group: list[Job] = []
-        alone = len(self._jobs) == 1
-        until = self._clock() + _MAX_GROUP_SECONDS
         try:
             self._write_connection.execute("BEGIN IMMEDIATE")
-            while self._jobs and len(group) < _MAX_GROUP and self._clock() <= until:
-                job = self._jobs.popleft()
-                if not job.future.cancelled():
-                    group.append(job)
-                    self._run_job(job, alone)
+            if not self._run_waiting(group):
+                self._run_again(group)
         except apsw.Error as error:
             if not group and self._jobs:
                 group.append(self._jobs.popleft())
@@ -244,20 +239,46 @@ class SqliteDatabase(Database):
             return error
         return None
 
-    def _run_job(self, job: Job, alone: bool) -> None:
-        """Runs one write. A savepoint undoes it if it fails; the only one of its group takes the transaction along."""
+    def _run_waiting(self, group: list[Job]) -> bool:
+        """Runs what waits, one write after the other; False if one failed, with those before it in the group."""
+        until = self._clock() + _MAX_GROUP_SECONDS
+        while self._jobs and len(group) < _MAX_GROUP and self._clock() <= until:
+            job = self._jobs.popleft()
+            if job.future.cancelled():
+                continue
+            group.append(job)
+            try:
+                job.run(self._transaction)
+            except Exception as error:
+                job.error = self._translated(error)
+                return False
+        return True
+
+    def _run_again(self, group: Sequence[Job]) -> None:
+        """Undoes a group of which the last failed, and runs the others again, each with a savepoint.
+
+        To give each a savepoint from the first would make all writes dearer, and few fail.
+        """
         connection, transaction = self._write_connection, self._transaction
-        mark = len(transaction.entries)
-        if not alone:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        transaction.entries = []
+        if len(group) == 1:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        for job in group:
+            mark = len(transaction.entries)
             connection.execute("SAVEPOINT job")
-        try:
-            job.run(transaction)
-        except Exception as error:
-            job.error = self._refused(error) if isinstance(error, apsw.Error) else error
-            del transaction.entries[mark:]
-            connection.execute("ROLLBACK" if alone else "ROLLBACK TO job")
-        if not alone:
+            try:
+                job.run(transaction)
+            except Exception as error:
+                job.error = self._translated(error)
+                del transaction.entries[mark:]
+                connection.execute("ROLLBACK TO job")
             connection.execute("RELEASE job")
+
+    def _translated(self, error: Exception) -> Exception:
+        return self._refused(error) if isinstance(error, apsw.Error) else error
 
     def _ended(self, loop: asyncio.AbstractEventLoop, group: list[Job], failure: Exception | None) -> None:
         entries = self._transaction.entries

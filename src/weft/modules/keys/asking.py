@@ -154,6 +154,8 @@ class Asking:
         timeout_ms: int,
     ) -> Failures:
         """Asks every server; which of them did not answer, or not in time, and why."""
+        if not others:
+            return {}
         failures: Failures = {}
         places = asyncio.Semaphore(_AT_ONCE)
 
@@ -170,14 +172,13 @@ class Asking:
                     del failures[server_name]
 
         tasks = [asyncio.create_task(one(server_name, some)) for server_name, some in others.items()]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=min(timeout_ms, _LONGEST_MS) / 1000)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-            for task in tasks:
-                if not task.cancelled():
-                    task.result()
+        _, late = await asyncio.wait(tasks, timeout=min(timeout_ms, _LONGEST_MS) / 1000)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
         return failures
 
 

@@ -49,6 +49,8 @@ class RestoreGuard:
         self._engine = engine
         self._file = file
         self._identity = ""
+        #: How far the log had come when that was last written down.
+        self._noted = -1
 
     async def start(self) -> None:
         """Finds out whether the database was restored. Before the first request."""
@@ -65,10 +67,17 @@ class RestoreGuard:
         self.note()
 
     def note(self) -> None:
-        """Writes down how far the log has come, before a key that was given away leaves."""
-        if self._file is None:
-            return
-        opened = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
+        """Writes down how far the log has come, before a key that was given away leaves.
+
+        Keys that were given away in one commit share one note.
+        """
+        head = self._head()
+        if self._file is not None and head != self._noted:
+            self._write(self._file, head)
+            self._noted = head
+
+    def _write(self, file: Path, head: int) -> None:
+        opened = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             said_ns = 0
             # Written twice, because when it was written is known afterwards only; more often by a machine that stalls.
@@ -76,7 +85,7 @@ class RestoreGuard:
                 written_ns = os.fstat(opened).st_mtime_ns
                 if written_ns - said_ns < _TOLERANCE_NS:
                     return
-                os.pwrite(opened, f"{self._identity} {self._head()} {written_ns}".ljust(_SIZE).encode(), 0)
+                os.pwrite(opened, f"{self._identity} {head} {written_ns}".ljust(_SIZE).encode(), 0)
                 said_ns = written_ns
         finally:
             os.close(opened)
