@@ -358,6 +358,7 @@ class RateLimits(Section, frozen=True, kw_only=True):
     report: Annotated[Limit, _why("report")] = _default("report")
     upload: Annotated[Limit, _why("upload")] = _default("upload")
     download: Annotated[Limit, _why("download")] = _default("download")
+    preview: Annotated[Limit, _why("preview")] = _default("preview")
     federation: Annotated[Limit, _why("federation")] = _default("federation")
     server_keys: Annotated[Limit, _why("server_keys")] = _default("server_keys")
 
@@ -653,6 +654,49 @@ class Voip(Section, frozen=True, kw_only=True):
     ] = None
 
 
+class UrlPreviews(Section, frozen=True, kw_only=True):
+    """What links in messages lead to: a title, some words and a picture, for clients that ask."""
+
+    enabled: Annotated[
+        bool,
+        Doc(
+            text="Whether this server looks at pages for its users.",
+            risk="The server asks addresses that its users choose. Private ones are never reached, but the pages' "
+            "owners learn this server's address, and when somebody here wrote or read their link. Previews cost "
+            "bandwidth and disk.",
+        ),
+    ] = False
+    allowed_domains: Annotated[
+        tuple[str, ...],
+        Doc(
+            text="Patterns of host names; where there are some, no other pages are looked at.",
+            example='["*.example.org", "example.org"]',
+        ),
+    ] = ()
+    denied_domains: Annotated[
+        tuple[str, ...],
+        Doc(text="Patterns of host names whose pages are never looked at.", example='["*.internal.example.org"]'),
+    ] = ()
+    allowed_addresses: Annotated[
+        tuple[str, ...],
+        Doc(
+            text="Networks that may be reached although they are private.",
+            example='["10.8.0.0/16"]',
+            risk="Everybody with an account can then look at the pages there.",
+        ),
+    ] = ()
+    denied_addresses: Annotated[
+        tuple[str, ...],
+        Doc(text="Networks that are never reached, besides the private ones.", example='["203.0.113.0/24"]'),
+    ] = ()
+    languages: Annotated[
+        str, Doc(text="The languages that pages are asked for, as browsers say it (Accept-Language).")
+    ] = "en"
+    lifetime: Annotated[Duration, Doc(text="How long a preview is kept before the page is looked at again.")] = (
+        Duration.parse("12h")
+    )
+
+
 class Logging(Section, frozen=True, kw_only=True):
     """What is written to standard error. Secrets and message contents never are."""
 
@@ -690,6 +734,7 @@ class Settings(Section, frozen=True, kw_only=True):
     search: Search = Search()
     media: Media = Media()
     voip: Voip = Voip()
+    url_previews: UrlPreviews = UrlPreviews()
     logging: Logging = Logging()
 
     @property

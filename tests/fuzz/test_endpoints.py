@@ -96,6 +96,7 @@ async def _world(alice: Client, bob: Client) -> World:
             "signed": [alice.user_id, bob.user_id, alice.device_id],
             "sessionId": ["session"],
             "version": ["1", "2"],
+            "url": ["https://elsewhere.example/", "http://127.0.0.1/"],
             "serverName": ["weft.test", "elsewhere.example"],
             "mediaId": [await _media(alice), await _media(bob, b"not a picture")],
             "algorithm": ["m.megolm_backup.v1.curve25519-aes-sha2"],

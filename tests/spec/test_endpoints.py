@@ -43,8 +43,6 @@ NOT_DECLARED = {
     "peekEvents": "the same route as getEvents, told apart by its room_id",
     "federation.getWellKnown": "getWellknownServer, beside the client's documents",
     "federation.queryInfo": "each kind of query is an operation of its own",
-    "getUrlPreview": "URL previews",
-    "getUrlPreviewAuthed": "URL previews",
     "requestTokenToRegisterEmail": "third-party identifiers",
     "requestTokenToRegisterMSISDN": "third-party identifiers",
     "requestTokenToResetPasswordEmail": "third-party identifiers",
@@ -139,6 +137,8 @@ WHOLE_BODY = {
 WHOLE_ANSWER = {
     "getFilter": "what was stored",
     "getUserProfile": "free-form",
+    "getUrlPreview": "whatever a page says of itself",
+    "getUrlPreviewAuthed": "whatever a page says of itself",
     "getWellknown": "operators add keys of other projects",
     "getOneRoomEvent": "an event, spliced as bytes",
     "getOneEvent": "an event, spliced as bytes",

@@ -14,7 +14,7 @@ from weft.http.addresses import NOT_PUBLIC, AddressGuard
 from weft.http.client import HttpClient
 from weft.rooms.engine import Outside
 from weft.settings import Federation as FederationSettings
-from weft.settings import Settings
+from weft.settings import Settings, UrlPreviews
 from weft.storage.cache import Budget
 from weft.storage.database import Database
 
@@ -66,4 +66,13 @@ def http_client(settings: FederationSettings) -> HttpClient:
         extra_cas=settings.extra_ca_files,
         verify_certificates=settings.verify_certificates,
         user_agent=f"Weft/{__version__}",
+    )
+
+
+def previews_client(settings: UrlPreviews) -> HttpClient:
+    """The pool of connections to the pages that people link to. They say nothing of who asks."""
+    return HttpClient(
+        guard=AddressGuard(allow=settings.allowed_addresses, never=settings.denied_addresses),
+        user_agent="Mozilla/5.0 (compatible; Weft; previews of links)",
+        max_connections=64,
     )

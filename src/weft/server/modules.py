@@ -50,6 +50,7 @@ from weft.modules import (
     typing,
     ui_auth,
     unread,
+    url_previews,
     user_directory,
     voip,
 )
@@ -58,7 +59,7 @@ from weft.protocol.errors import LimitExceeded
 from weft.protocol.identifiers import localpart_of
 from weft.rooms.access import RoomAccess
 from weft.rooms.engine import Engine
-from weft.server.federating import http_client
+from weft.server.federating import http_client, previews_client
 from weft.server.sending import sender_cursors, sender_module
 from weft.settings import Settings
 from weft.storage.database import WriteTransaction
@@ -91,6 +92,7 @@ TABLES = (
     "weft.modules.typing",
     "weft.modules.ui_auth",
     "weft.modules.unread",
+    "weft.modules.url_previews",
     "weft.modules.user_directory",
 )
 
@@ -227,14 +229,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
             shows_device_names=settings.federation.device_names,
         ),
         key_backup.module(key_backup.KeyBackups(engine, accounts_)),
-        media.module(
-            engine,
-            settings.media,
-            federation,
-            web=http_client(settings.federation),
-            exists=accounts_.is_known,
-            pictures=profiles.texts,
-        ),
+        *_media(engine, settings, federation, accounts_, profiles),
         membership.module(
             memberships,
             members,
@@ -355,6 +350,26 @@ def _openid(engine: Engine, settings: Settings, accounts_: accounts.AccountsServ
     """Tokens that say who somebody is, and calls, which are joined with one."""
     service = openid.OpenIdService(engine, accounts_)
     return [openid.module(service), voip.module(engine, service, asking, settings)]
+
+
+def _media(
+    engine: Engine,
+    settings: Settings,
+    federation: Federation,
+    accounts_: accounts.AccountsService,
+    profiles: profile.Profiles,
+) -> list[Module]:
+    """Files, and what links lead to: the pictures of that are files, too."""
+    media_ = media.build(
+        engine,
+        settings.media,
+        federation,
+        web=http_client(settings.federation),
+        exists=accounts_.is_known,
+        pictures=profiles.texts,
+    )
+    web = previews_client(settings.url_previews)
+    return [media_.module, url_previews.module(engine, settings.url_previews, web, media_.pictures)]
 
 
 def _guard_file(settings: Settings) -> Path | None:

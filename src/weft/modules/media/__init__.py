@@ -6,6 +6,7 @@ https://spec.matrix.org/v1.19/client-server-api/#content-repository
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple
 
 from weft.federation.federation import Federation
 from weft.http.client import HttpClient
@@ -16,6 +17,7 @@ from weft.modules.media.federation_api import FederationApi
 from weft.modules.media.files import Disk, FolderStore, Store
 from weft.modules.media.keeping import Keeping
 from weft.modules.media.metrics import MediaMetrics
+from weft.modules.media.pictures import Picture, Pictures
 from weft.modules.media.remote import RemoteMedia
 from weft.modules.media.service import MediaService
 from weft.modules.media.thumbnails import Thumbnails
@@ -25,10 +27,17 @@ from weft.settings import Media as MediaSettings
 from weft.settings import ObjectStorage
 from weft.storage.database import Transaction
 
-__all__ = ["module"]
+__all__ = ["Media", "Picture", "Pictures", "build"]
 
 
-def module(
+class Media(NamedTuple):
+    """The module, and what others may keep in it."""
+
+    module: Module
+    pictures: Pictures
+
+
+def build(
     engine: Engine,
     settings: MediaSettings,
     federation: Federation,
@@ -36,7 +45,7 @@ def module(
     web: HttpClient,
     exists: Callable[[str], Awaitable[bool]],
     pictures: Callable[[Transaction], Iterable[bytes]],
-) -> Module:
+) -> Media:
     """`web` is for what other servers have elsewhere; it is closed with the module.
 
     `exists`: whether there is, or was, an account. `pictures`: the texts of the profiles that are here.
@@ -54,7 +63,7 @@ def module(
         await files.close()
         disk.close()
 
-    return Module(
+    module = Module(
         name="media",
         routes=[
             *MediaApi(media, thumbnails, settings).routes(),
@@ -69,6 +78,7 @@ def module(
         ],
         collectors=[metrics],
     )
+    return Media(module, Pictures(media, thumbnails))
 
 
 def _bucket(disk: Disk, storage: ObjectStorage) -> Store:

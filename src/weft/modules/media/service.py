@@ -6,7 +6,7 @@ https://spec.matrix.org/v1.19/client-server-api/#content-repository
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -107,6 +107,26 @@ class MediaService:
             await self._keeping.keep(incoming, write)
         self._metrics.uploaded(medium.size)
         return Mxc(medium.server_name, medium.media_id)
+
+    async def take(self, server_name: str, chunks: AsyncIterator[bytes], upload: Upload) -> Medium:
+        """Takes in a file that is nobody's, but one of this server's. Raises `TooLarge`."""
+        async with self._keeping.incoming(self._settings.max_upload_size) as incoming:
+            await _receive(incoming, chunks)
+            medium = self._new("", server_name, self._engine.outside.now_ms())._replace(user_id=None)
+            medium = _described(medium, upload, incoming.size)
+
+            def write(tx: WriteTransaction, hash_: str) -> Medium:
+                judged = _judged(tx, medium, hash_)
+                store.add(tx, judged)
+                return judged
+
+            return await self._keeping.keep(incoming, write)
+
+    async def remove(self, mxcs: Iterable[Mxc]) -> None:
+        """Removes media of this server, where they are still there."""
+        for mxc in mxcs:
+            await self._engine.database.write(_remove, mxc)
+        await self._keeping.collect()
 
     async def upload_to(self, user_id: str, mxc: Mxc, chunks: AsyncIterator[bytes], upload: Upload) -> None:
         """Takes in a file that was announced. Raises as `upload`, `NotFound`, and `M_CANNOT_OVERWRITE_MEDIA`."""
@@ -251,6 +271,12 @@ class MediaService:
     async def sweep(self) -> None:
         """Removes what crashes left behind."""
         await self._keeping.sweep(_LEFT_BEHIND_MS)
+
+
+def _remove(tx: WriteTransaction, mxc: Mxc) -> None:
+    medium = store.held(tx, *mxc)
+    if medium is not None:
+        store.delete(tx, [medium])
 
 
 def checked_mxc(server_name: str, media_id: str) -> Mxc:

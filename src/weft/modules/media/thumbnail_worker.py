@@ -7,6 +7,7 @@ standard input, answers with a line each, and ends when nobody asks for a while.
     {"source": "/a", "target": "/b", "width": 96, "height": 96, "crop": true, "animated": false,
      "declared": "image/png", "max_pixels": 60000000}
     {"type": "image/jpeg"}        the thumbnail is in the target
+    {"type": …, "width": …}       for {"source": …, "look": true, "max_pixels": …}: what the picture is
     {"original": "image/png"}     the picture is not larger than what is asked for: take it as it is
     {"error": "unsuitable"}       it is no picture, or a broken one; "too large": it has too many pixels
 """
@@ -65,7 +66,7 @@ def main() -> None:
         sys.stdout.flush()
 
 
-def _answer(asked: dict[str, Any]) -> dict[str, str]:
+def _answer(asked: dict[str, Any]) -> dict[str, Any]:
     try:
         return _made(asked)
     except (TooLargeError, MemoryError):
@@ -74,17 +75,20 @@ def _answer(asked: dict[str, Any]) -> dict[str, str]:
         return {"error": "unsuitable"}
 
 
-def _made(asked: dict[str, Any]) -> dict[str, str]:
+def _made(asked: dict[str, Any]) -> dict[str, Any]:
     with Image.open(asked["source"], formats=_FORMATS) as image:
         kind = _TYPES[image.format or ""]
         if image.width * image.height > asked["max_pixels"]:
             raise TooLargeError
+        lies = image.getexif().get(_ORIENTATION) in _LYING
+        size = (image.height, image.width) if lies else image.size
+        if asked.get("look"):
+            image.load()
+            return {"type": kind, "width": size[0], "height": size[1]}
         frames = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
         moves = frames > 1
         animated = moves and asked["animated"] and _is_bearable(image.size, frames, asked["max_pixels"])
         wanted = asked["width"], asked["height"]
-        lies = image.getexif().get(_ORIENTATION) in _LYING
-        size = (image.height, image.width) if lies else image.size
         if _fits(size, wanted) and asked["declared"] == kind and (animated or not moves):
             image.load()
             return {"original": kind}

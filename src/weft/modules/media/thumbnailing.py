@@ -1,26 +1,16 @@
-"""The processes that make thumbnails (`thumbnail_worker`): a few, started when needed, killed when they take long."""
+"""Asks the program that makes thumbnails (`thumbnail_worker`)."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
-import os
-import select
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from weft.protocol.errors import NotNow, WeftError
+from weft.modules.media.workers import WorkerFailedError, Workers
+from weft.protocol.errors import WeftError
 
 #: Seconds for one thumbnail.
 SECONDS: Final = 20.0
-#: How many may wait for each process.
-_MAX_WAITING: Final = 100
-_WORKER: Final = Path(__file__).with_name("thumbnail_worker.py")
+_PROGRAM: Final = Path(__file__).with_name("thumbnail_worker.py")
 
 
 class UnsuitableError(WeftError):
@@ -35,102 +25,21 @@ class Thumbnailer:
     """Makes up to `processes` thumbnails at a time."""
 
     def __init__(self, processes: int, *, seconds: float = SECONDS) -> None:
-        self._seconds = seconds
-        self._threads = ThreadPoolExecutor(processes, "thumbnails")
-        self._idle: list[_Worker] = []
-        self._at_work: set[_Worker] = set()
-        self._most = processes * (_MAX_WAITING + 1)
-        self._here = 0
+        self._workers = Workers(_PROGRAM, processes, seconds=seconds)
 
-    async def make(self, asked: dict[str, Any]) -> dict[str, str]:
+    async def make(self, asked: dict[str, Any]) -> dict[str, Any]:
         """What the worker answers. Raises `UnsuitableError`, `TooManyPixelsError`, and `NotNow` where too many wait."""
-        if self._here >= self._most:
-            raise NotNow("too many thumbnails are being made", retry_after_ms=5_000)
-        self._here += 1
         try:
-            answer = await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, asked)
-        finally:
-            self._here -= 1
-        error = answer.get("error")
-        if error == "too large":
+            answer = await self._workers.ask(asked)
+        except WorkerFailedError as error:
+            raise UnsuitableError("the decoder failed, or took too long") from error
+        error_ = answer.get("error")
+        if error_ == "too large":
             raise TooManyPixelsError("too many pixels")
-        if error is not None:
-            raise UnsuitableError(error)
+        if error_ is not None:
+            raise UnsuitableError(str(error_))
         return answer
 
     def close(self) -> None:
         """Ends the processes, also those at work."""
-        for worker in [*self._at_work]:
-            worker.kill()
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        while self._idle:
-            self._idle.pop().end()
-
-    def _ask(self, asked: dict[str, Any]) -> dict[str, str]:
-        """In a thread."""
-        while True:
-            try:
-                worker, is_new = self._idle.pop(), False
-            except IndexError:
-                worker, is_new = _Worker(), True
-            self._at_work.add(worker)
-            answer = worker.ask(asked, self._seconds)
-            self._at_work.discard(worker)
-            if answer is not None:
-                self._idle.append(worker)
-                return answer
-            took_long = worker.end()
-            if is_new or took_long:
-                return {"error": "the decoder failed, or took too long"}
-            # It ended because it was idle for long.
-
-
-class _Worker:
-    """One process."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", str(_WORKER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            env={},
-        )
-
-    def ask(self, asked: dict[str, Any], seconds: float) -> dict[str, str] | None:
-        """The answer; None if the process has ended, or does not answer in time."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        if stdin is None or stdout is None:
-            raise RuntimeError("the worker has no pipes")
-        try:
-            stdin.write(json.dumps(asked).encode() + b"\n")
-            stdin.flush()
-        except OSError:
-            return None
-        answer = b""
-        deadline = time.monotonic() + seconds
-        while not answer.endswith(b"\n"):
-            remaining = deadline - time.monotonic()
-            if remaining <= 0 or not select.select([stdout], [], [], remaining)[0]:
-                return None
-            piece = os.read(stdout.fileno(), 65_536)
-            if not piece:
-                return None
-            answer += piece
-        decoded: dict[str, str] = json.loads(answer)
-        return decoded
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def end(self) -> bool:
-        """Ends the process; whether it was still at work."""
-        was_at_work = self._process.poll() is None
-        self.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        self._process.wait()
-        return was_at_work
+        self._workers.close()

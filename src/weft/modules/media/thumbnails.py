@@ -112,6 +112,16 @@ class Thumbnails:
             disposition=f'inline; filename="thumbnail.{ending}"',
         )
 
+    async def look(self, medium: Medium) -> tuple[str, int, int]:
+        """The true type of a picture, its width and its height. Raises `UnsuitableError` and `TooManyPixelsError`."""
+        location = await self._engine.database.get(store.location_of, medium.hash or "")
+        if location is None or medium.size > _MOST_BYTES:
+            raise UnsuitableError("no picture")
+        async with self._keeping.files.local(location) as source:
+            asked = {"source": str(source), "look": True, "max_pixels": self._settings.max_image_pixels}
+            answer = await self._thumbnailer.make(asked)
+        return answer["type"], answer["width"], answer["height"]
+
     async def close(self) -> None:
         tasks = list(self._making.values())
         for task in tasks:

@@ -106,6 +106,9 @@ RATE_LIMITS: dict[str, RateLimit] = {
         key=Key.USER,
         why="Downloads take bandwidth, thumbnails the processor; a list of rooms asks for hundreds of pictures.",
     ),
+    "preview": RateLimit(
+        per_second=2, burst=50, key=Key.USER, why="Each link that nobody asked for lately has this server fetch a page."
+    ),
     # Other servers.
     "federation": RateLimit(
         per_second=50,

@@ -130,6 +130,8 @@ def _media(settings: Settings) -> Iterator[Problem]:
         yield place, "a bucket needs access_key_id and secret_key_file"
     yield from _url((*place, "endpoint"), storage.endpoint)
     yield from _file((*place, "secret_key_file"), storage.secret_key_file)
+    yield from _networks(("url_previews", "allowed_addresses"), settings.url_previews.allowed_addresses)
+    yield from _networks(("url_previews", "denied_addresses"), settings.url_previews.denied_addresses)
 
 
 def _networks(place: tuple[str | int, ...], networks: Iterable[str]) -> Iterator[Problem]:
