@@ -243,6 +243,8 @@ class MissingEvents:
         unknown = await self._unknown(everything)
         if unknown:
             await self._fetch_outliers(room, event, unknown, server)
+        # What has come by another way meanwhile is known, but can't be read before it is written.
+        await self._rooms.settled(room.id)
         state = await self._database.read(_state_of, room.number, ids)
         if state.get(CREATE_KEY) != room.current.state.get(CREATE_KEY):
             raise PeerError(f"{server} tells of a state of {room.id} without the event that created the room")

@@ -408,9 +408,10 @@ class Receive:
         known already stays as it is. Returns each that is known now.
         """
         ordered = parents_first(events, lambda event: event.auth_events)
-        known = await self._events([event.event_id for event in ordered])
+        ids = {event.event_id for event in ordered}
+        known = await self._written(room.id, ids)
         wanted = {one for event in ordered for one in event.auth_events} - known.keys()
-        at_hand = {**await self._events(wanted - {event.event_id for event in ordered}), **known}
+        at_hand = {**await self._written(room.id, wanted - ids), **known}
         create = await self._create_of(room, ordered, at_hand)
         if create is None and room.version.format.room_id_is_create_hash:
             # Whoever withholds what all of them lean on has said nothing about them.
@@ -439,6 +440,14 @@ class Receive:
         for start in range(0, len(made), _OUTLIERS_AT_ONCE):
             await self._database.write(event_store.insert_outliers, made[start : start + _OUTLIERS_AT_ONCE], places)
         return {event.event_id: at_hand[event.event_id] for event in ordered if event.event_id in at_hand}
+
+    async def _written(self, room_id: str, event_ids: Collection[str]) -> dict[str, StoredEvent]:
+        """Events by id, when those that are being written just now are on disk, so that rows may name them."""
+        found = await self._events(event_ids)
+        if all(one.position for one in found.values()):
+            return found
+        await self._rooms.settled(room_id)
+        return await self._events(event_ids)
 
     async def _create_of(
         self, room: Room | Place, events: Sequence[Event], known: Mapping[str, StoredEvent]

@@ -33,6 +33,8 @@ Nothing depends on the machine, the world's time or chance but the seed's: one s
   can't be reached.
 
 State is compared after last words because before them it need not be equal: an event that one server soft-failed and
-another accepted becomes part of the first one's graph only when somebody builds on it. In rooms of version 1 the first
+another accepted becomes part of the first one's graph only when somebody builds on it. Where nobody of the second
+server may say anything any more (a rule of joining that the room's version does not know keeps everybody even from
+changing their name), that can't be, and the states need not be equal. In rooms of version 1 the first
 point is not asked for: its resolution lets old state win over new (the reason for version 2).
 """

@@ -32,18 +32,22 @@ async def converge(world: World) -> None:
     for number in range(_ROUNDS):
         for room_id in world.rooms:
             for machine in world.machines:
-                for client in await _speakers(world, machine, room_id):
+                said = [
                     await _speak(world, client, room_id, f"last words {number}")
+                    for client in await _speakers(world, machine, room_id)
+                ]
+                (world.mute.discard if any(said) else world.mute.add)((room_id, machine.name))
         await asyncio.sleep(_SETTLING)
         if number and all([len(set(map(_frozen, (await _states(world, one)).values()))) < 2 for one in world.rooms]):
             return
 
 
-async def _speak(world: World, client: Client, room_id: str, words: str) -> None:
-    """Says something; who may not speak (the room was upgraded) can still change what they are called."""
-    if await world.send(client, room_id, "m.room.message", {"msgtype": "m.text", "body": words}) is None:
-        content = {"membership": "join", "displayname": words}
-        await world.set_state(client, room_id, "m.room.member", content, client.user_id)
+async def _speak(world: World, client: Client, room_id: str, words: str) -> bool:
+    """Says something; who may not speak (the room was upgraded) can still change what they are called, as a rule."""
+    if await world.send(client, room_id, "m.room.message", {"msgtype": "m.text", "body": words}) is not None:
+        return True
+    content = {"membership": "join", "displayname": words}
+    return await world.set_state(client, room_id, "m.room.member", content, client.user_id) is not None
 
 
 async def check(world: World) -> None:
@@ -56,7 +60,7 @@ async def _check_room(world: World, room_id: str) -> None:
     rooms = {name: await world.machine(name).server.engine.rooms.get(room_id) for name in states}
     for one, other in combinations(states, 2):
         if other in rooms[one].servers and one in rooms[other].servers:
-            if states[one] != states[other]:
+            if states[one] != states[other] and not await _is_held_up(world, rooms, one, other):
                 difference = _difference(states[one], states[other])
                 world.record.problem(f"{room_id}: {one} and {other} differ: {difference}")
         else:
@@ -68,6 +72,17 @@ async def _check_room(world: World, room_id: str) -> None:
         if len(room.extremities) > _MOST_ENDS:
             world.record.problem(f"{room_id}: on {name} {len(room.extremities)} ends of the graph are left")
         await _check_history(world, machine, room)
+
+
+async def _is_held_up(world: World, rooms: Mapping[str, Room], one: str, other: str) -> bool:
+    """Whether one of two servers has an end of the graph that the other soft-failed, and nobody to build on it."""
+    for name, peer in ((one, other), (other, one)):
+        if (rooms[name].id, name) not in world.mute:
+            continue
+        outcomes = await world.machine(peer).server.engine.database.read(_outcomes, rooms[peer].number)
+        if any(outcomes.get(end) is Outcome.SOFT_FAILED for end in rooms[name].extremities):
+            return True
+    return False
 
 
 async def _check_parted(world: World, rooms: Mapping[str, Room], name: str, other: str) -> None:

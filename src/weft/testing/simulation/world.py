@@ -89,6 +89,8 @@ class World:
         self.said: list[Said] = []
         #: Each server and event id of which it was told, whether or not it took it.
         self.told: set[tuple[str, str]] = set()
+        #: The rooms, and the servers, of which nobody could say a last word.
+        self.mute: set[tuple[str, str]] = set()
         self._transactions = 0
 
     def chance(self, purpose: str) -> random.Random:
