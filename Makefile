@@ -75,6 +75,7 @@ test-clients: $(VENV)/for-working ## unmodified clients against a running server
 
 test-interop: $(VENV)/for-working ## conversations with Synapse, over real connections
 	@scripts/have-synapse $(bin)/python
+	@scripts/have-clients
 	$(bin)/python -m pytest $(PYTEST_ARGS) tests/interop
 
 test-fuzz: $(VENV)/for-working ## hostile input to every endpoint

@@ -51,7 +51,7 @@ def _process(
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env={**os.environ, **environment, "WEFT_URL": weft.url},
+            env={**os.environ, "WEFT_URL": weft.url, **environment},
         )
     too_late = threading.Timer(_SECONDS, process.kill)
     too_late.start()

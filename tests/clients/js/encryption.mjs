@@ -9,23 +9,24 @@ import { atEnd, eventually, url } from "./test.mjs";
 logger.setLevel(logger.levels.ERROR);
 
 // A client with encryption of a new account; its recovery key is made by `setUp`.
-export async function encrypting(name) {
-    return await encryptingSession(await account(name));
+export async function encrypting(name, baseUrl = url) {
+    return await encryptingSession(baseUrl, await account(name, baseUrl));
 }
 
 // A further device of somebody; `recovery` is that of the first, or nothing for a device that does not know it.
 export async function furtherDevice(client, recovery = {}) {
-    const login = await createClient({ baseUrl: url }).loginRequest({
+    const { baseUrl } = client;
+    const login = await createClient({ baseUrl }).loginRequest({
         type: "m.login.password",
         identifier: { type: "m.id.user", user: client.getUserId() },
         password,
     });
-    return await encryptingSession(login, recovery);
+    return await encryptingSession(baseUrl, login, recovery);
 }
 
-async function encryptingSession({ user_id, device_id, access_token }, recovery = {}) {
+async function encryptingSession(baseUrl, { user_id, device_id, access_token }, recovery = {}) {
     const client = createClient({
-        baseUrl: url,
+        baseUrl,
         userId: user_id,
         deviceId: device_id,
         accessToken: access_token,
@@ -73,7 +74,10 @@ const encryption = { type: "m.room.encryption", state_key: "", content: { algori
 export async function encryptedRoom([maker, ...others]) {
     const invite = others.map((other) => other.getUserId());
     const { room_id } = await maker.createRoom({ invite, initial_state: [encryption] });
-    for (const other of others) await other.joinRoom(room_id);
+    for (const other of others) {
+        await eventually(() => other.getRoom(room_id)?.getMyMembership() === "invite", "the invite");
+        await other.joinRoom(room_id);
+    }
     for (const each of [maker, ...others]) {
         await eventually(
             () => each.getRoom(room_id)?.hasEncryptionStateEvent() && each.getRoom(room_id).getJoinedMemberCount() === others.length + 1,

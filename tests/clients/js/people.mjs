@@ -12,8 +12,8 @@ export async function person(name, options = {}) {
 }
 
 // A new account: user_id, device_id, access_token.
-export async function account(name) {
-    return await createClient({ baseUrl: url }).registerRequest({
+export async function account(name, baseUrl = url) {
+    return await createClient({ baseUrl }).registerRequest({
         username: unique(name),
         password,
         auth: { type: "m.login.dummy" },

@@ -4,6 +4,8 @@ import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
 
 export const url = process.env.WEFT_URL;
+// Where those live who are said to live elsewhere: on another server, if the test has one.
+export const elsewhere = process.env.WEFT_OTHER_URL ?? url;
 export const serverName = "weft.test";
 const suffix = randomBytes(4).toString("hex");
 const ends = [];

@@ -5,10 +5,10 @@ import assert from "node:assert/strict";
 import { Method } from "matrix-js-sdk";
 
 import { cannotRead, encryptedRoom, encrypting, furtherDevice, reads, setUp } from "../encryption.mjs";
-import { eventually } from "../test.mjs";
+import { elsewhere, eventually } from "../test.mjs";
 
 export default async function () {
-    const [alice, bob] = [await encrypting("alice"), await encrypting("bob")];
+    const [alice, bob] = [await encrypting("alice"), await encrypting("bob", elsewhere)];
     for (const person of [alice, bob]) await setUp(person);
     const phone = await furtherDevice(bob);
     const roomId = await encryptedRoom([alice, bob]);

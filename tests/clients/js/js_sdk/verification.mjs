@@ -5,10 +5,10 @@ import assert from "node:assert/strict";
 import { CryptoEvent, VerificationPhase, VerificationRequestEvent, VerifierEvent } from "matrix-js-sdk/lib/crypto-api/index.js";
 
 import { encryptedRoom, encrypting, furtherDevice, setUp } from "../encryption.mjs";
-import { eventually } from "../test.mjs";
+import { elsewhere, eventually } from "../test.mjs";
 
 export default async function () {
-    const [alice, bob] = [await encrypting("alice"), await encrypting("bob")];
+    const [alice, bob] = [await encrypting("alice"), await encrypting("bob", elsewhere)];
     for (const person of [alice, bob]) await setUp(person);
 
     // A new device of Alice's, which her first one signs.
