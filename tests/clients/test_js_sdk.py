@@ -9,7 +9,7 @@ from tests.clients.playing import play, scenarios
 from tests.clients.running import RunningWeft
 
 #: These want a server of their own, with such settings.
-_APART = {"js_sdk/restart": {}, "js_sdk/guest": {"registration.guests": "true"}}
+_APART = {"js_sdk/restart": {}, "js_sdk/sliding_sync": {}, "js_sdk/guest": {"registration.guests": "true"}}
 
 pytestmark = pytest.mark.usefixtures("node")
 
