@@ -258,6 +258,21 @@ async def test_a_client_that_waits_for_us_is_not_cut_off(monkeypatch: pytest.Mon
     assert (await cut_off(monkeypatch, get("/slow"))).startswith(b"HTTP/1.1 200 OK")
 
 
+async def test_a_connection_that_nobody_uses_is_closed_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weft.http.serve.SWEEP", 0.02)
+    monkeypatch.setattr(connection, "KEEP_ALIVE", 0.3)
+    async with serving() as (_, (port,)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(3):
+            writer.write(b"GET /ip HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"HTTP/1.1 200 OK" in await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(0.15)
+        await asyncio.wait_for(reader.read(), 5)
+        assert reader.at_eof()
+        writer.close()
+        await writer.wait_closed()
+
+
 @pytest.mark.parametrize("start", [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\n"])
 async def test_a_head_without_end(start: bytes) -> None:
     filler = b"x: y\r\n" if start.endswith(b"\r\n") else b"x" * 6

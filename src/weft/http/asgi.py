@@ -24,7 +24,8 @@ CORS: Final[HeaderList] = [
     (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
     (b"access-control-allow-headers", b"X-Requested-With, Content-Type, Authorization"),
 ]
-JSON: Final[HeaderList] = [*CORS, (b"content-type", b"application/json")]
+JSON_TYPE: Final = "application/json"
+JSON: Final[HeaderList] = [*CORS, (b"content-type", JSON_TYPE.encode())]
 
 #: Control characters would let a value that a user chose end its header and begin another.
 _CONTROLS: Final = dict.fromkeys([*range(32), 127])

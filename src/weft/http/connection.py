@@ -9,20 +9,31 @@ timer for each request would cost more than reading it.
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from weft.http.asgi import WHOLE_ANSWER, HeaderList
+from weft.http.asgi import JSON, WHOLE_ANSWER, HeaderList
 
 MAX_HEAD: Final = 65_536
 HEAD_SECONDS: Final = 30.0
 BODY_SECONDS: Final = 30.0
+#: Seconds that an idle connection is kept for its client's next request; longer than most proxies keep theirs.
+KEEP_ALIVE: Final = 75
 #: A body up to this size is copied behind its head; the transport sends longer ones as they are.
 _COPIED: Final = 16_384
+
+
+@lru_cache(maxsize=8)
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Headers as they are written, for those that many answers have."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
+_JSON_LINES: Final = _lines(tuple(JSON))
 
 
 class Connection(HttpToolsProtocol):
@@ -40,6 +51,7 @@ class Connection(HttpToolsProtocol):
         #: When the head that is being received began (the first one: with the connection); None: none is.
         self._head_since: float | None = self._heard_at
         self._head_bytes = 0
+        self._answered_at = self._heard_at
 
     def data_received(self, data: bytes) -> None:
         self._heard_at = self.loop.time()
@@ -64,9 +76,12 @@ class Connection(HttpToolsProtocol):
         """Writes a whole answer in one go; implements `WHOLE_ANSWER`."""
         if cycle.response_started or cycle.disconnected or self.flow.write_paused:
             return False
-        written = [STATUS_LINE[status]]
         keep_alive = cycle.keep_alive
-        for name, value in (*self.server_state.default_headers, *headers):
+        written = [STATUS_LINE[status], _lines(tuple(self.server_state.default_headers))]
+        if headers[: len(JSON)] == JSON:
+            written.append(_JSON_LINES)
+            headers = headers[len(JSON) :]
+        for name, value in headers:
             written += (name, b": ", value, b"\r\n")
             if name == b"connection":  # which says nothing but `close`
                 keep_alive = False
@@ -87,11 +102,23 @@ class Connection(HttpToolsProtocol):
         cycle.on_response()
         return True
 
+    def on_response_complete(self) -> None:
+        """As uvicorn's, without a timer for each answer: the sweep looks at connections that nobody uses."""
+        self._answered_at = self.loop.time()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+
     def overdue(self, now: float) -> bool:
         if self._head_since is not None:
             return now - self._head_since > HEAD_SECONDS
-        awaits_body = self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
-        return awaits_body and not self.flow.read_paused and now - self._heard_at > BODY_SECONDS
+        if self.cycle.response_complete:
+            return now - self._answered_at > KEEP_ALIVE
+        return self.cycle.more_body and not self.flow.read_paused and now - self._heard_at > BODY_SECONDS
 
     def cut(self) -> None:
         self.transport.abort()

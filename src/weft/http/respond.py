@@ -10,6 +10,7 @@ import msgspec
 
 from weft.http.asgi import (
     EMPTY_OBJECT,
+    JSON_TYPE,
     WHOLE_ANSWER,
     Answer,
     Receive,
@@ -45,6 +46,8 @@ def encode(result: object) -> Answer | Stream:
 
 
 def _raw(result: Raw) -> Answer:
+    if result.content_type == JSON_TYPE and not result.headers and result.status not in _BODILESS:
+        return json_answer(result.body, result.status)
     headers = header_list(result.content_type, result.headers)
     if result.status not in _BODILESS:
         headers.append((b"content-length", b"%d" % len(result.body)))

@@ -22,11 +22,9 @@ from typing import Any, Final
 import uvicorn
 
 from weft.http.asgi import AsgiApp
-from weft.http.connection import Connection
+from weft.http.connection import KEEP_ALIVE, Connection
 from weft.protocol.errors import WeftError
 
-#: Seconds that an idle connection is kept for its client's next request; longer than most proxies keep theirs.
-KEEP_ALIVE: Final = 75
 #: Seconds between two looks for connections that take too long.
 SWEEP: Final = 5.0
 _BACKLOG: Final = 2048
