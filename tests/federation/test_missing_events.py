@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.federation.invented_room import InventedRoom, json, pdus
+from tests.federation.people import eventually
 from tests.federation.stranger import Stranger
 from tests.federation.victim import Victim, push, seen
 from weft.federation.transport import OutgoingRequest
@@ -66,3 +67,26 @@ async def test_a_late_event_that_builds_on_what_was_before_one_joined(
     await victim.settled()
     room.lies.clear()
     await _sees(alice, room, [first, late, *room.front])
+
+
+async def test_a_state_of_which_not_all_is_given_is_not_believed(
+    victim: Victim, stranger: Stranger, alice: Client
+) -> None:
+    """What is missing in it would be missing for good. Once the events can be had, it is."""
+    room = InventedRoom(stranger)
+    await _joined(room, stranger, alice)
+    topic = room.add("m.room.topic", {"topic": "new"}, "")
+    said = room.say("after it", prev=[topic])
+    room.lies["get_missing_events"] = lambda request, honest: json({"events": []})
+    room.lies["event"] = lambda request, honest: json({"errcode": "M_NOT_FOUND", "error": "no"}, 404)
+    await push(stranger, said)
+    await victim.settled()
+    assert said.event_id not in await seen(alice, room.id)
+    del room.lies["event"]
+
+    async def is_there() -> bool:
+        return said.event_id in await seen(alice, room.id)
+
+    await eventually(is_there, 20)
+    state = (await alice.get(f"/_matrix/client/v3/rooms/{room.id}/state/m.room.topic")).ok()
+    assert state == {"topic": "new"}

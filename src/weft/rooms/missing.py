@@ -107,7 +107,8 @@ class MissingEvents:
         Raises what a peer may do wrong where nobody gives what is needed: then nothing was decided.
         """
         room = await self._rooms.get(room_id)
-        servers = self.servers(room, [origin])
+        # Its own server is the one that can't tell of it wrongly.
+        servers = self.servers(room, [event.sender_domain, origin])
         between = await self._between(room, event, servers)
         past = await self._of_the_past(room, event, between)
         if past:
@@ -241,10 +242,11 @@ class MissingEvents:
         if len(everything) > _LARGEST_STATE:
             raise PeerError(f"{server} claims a state of {len(everything)} events")
         unknown = await self._unknown(everything)
-        if unknown:
-            await self._fetch_outliers(room, event, unknown, server)
+        refused = await self._fetch_outliers(room, event, unknown, server) if unknown else ()
         # What has come by another way meanwhile is known, but can't be read before it is written.
         await self._rooms.settled(room.id)
+        if unknown:
+            await self._complete(room, event, ids, refused, [one for one in servers if one != server])
         state = await self._database.read(_state_of, room.number, ids)
         if state.get(CREATE_KEY) != room.current.state.get(CREATE_KEY):
             raise PeerError(f"{server} tells of a state of {room.id} without the event that created the room")
@@ -261,7 +263,33 @@ class MissingEvents:
         await self._database.write(snapshots.insert, room.number, snapshot)
         return snapshot
 
-    async def _fetch_outliers(self, room: Room, event: Event, unknown: Sequence[str], server: str) -> None:
+    async def _complete(
+        self, room: Room, event: Event, ids: Sequence[str], refused: Collection[str], others: Sequence[str]
+    ) -> None:
+        """Sees to it that all events of a told state are here: a state without some of them would be another one.
+
+        What the teller did not give, or not well, others are asked for. `refused` are those that were not well. Raises
+        `NotNow` where one can't be had; one that is not well wherever it comes from is no part of any state.
+        """
+        lacking = await self._unknown(ids)
+        is_bad = set() if others else set(refused)
+        for server in others if lacking else ():
+            try:
+                pdus = await self._fetch_events(lacking, self.own_domain(room), server)
+            except FAILURES as error:
+                log.info("events of a state can't be had", room_id=room.id, server=server, reason=str(error))
+                continue
+            inspected = await self._incoming.inspect(room.id, room.version, pdus)
+            await self._receive.add_outliers(room, inspected.events)
+            is_bad.update(inspected.refused)
+            lacking = await self._unknown(lacking)
+            if not lacking:
+                return
+        if not is_bad.issuperset(lacking):
+            raise NotNow(f"not all of the state before {event.event_id} can be had", retry_after_ms=10_000)
+
+    async def _fetch_outliers(self, room: Room, event: Event, unknown: Sequence[str], server: str) -> Collection[str]:
+        """Fetches events of the state before an event, and of its auth chain; the ids of those that are not well."""
         origin = self.own_domain(room)
         if len(unknown) > _FEW:
             request = GetRoomStateRequest(room_id=room.id, event_id=event.event_id)
@@ -274,6 +302,7 @@ class MissingEvents:
         if inspected.later:
             # By a state that lacks these, what their senders did since would be rejected, and that is for good.
             raise NotNow(f"not all of the state before {event.event_id} can be verified yet", retry_after_ms=10_000)
+        return inspected.refused
 
     async def _fetch_events(self, event_ids: Iterable[str], origin: str, server: str) -> list[msgspec.Raw]:
         async def fetch(event_id: str) -> list[msgspec.Raw]:

@@ -6,7 +6,8 @@
 A run makes two to four servers with a few people each (`world`), has the people act through the client API
 (`people`), and their devices too (`devices`), while the network loses, delays, repeats and cuts, servers crash in the
 middle of their writes and come back, days pass (`trouble`), and in a third of the runs a hostile server lies to all
-(`liar`). Then everything is mended, everybody says a last word in every room, and `checks` and `device_checks` look.
+(`liar`), in half of those also of whole states of rooms, at joins and before events. Then everything is mended,
+everybody says a last word in every room, and `checks` and `device_checks` look.
 Nothing depends on the machine, the world's time or chance but the seed's: one seed is one run, byte for byte
 (`Result.digest`). The order of Python's sets is part of it: `make simulate` sets `PYTHONHASHSEED=0`.
 
@@ -31,6 +32,10 @@ Nothing depends on the machine, the world's time or chance but the seed's: one s
 * *One-time keys serve once.* None is given to two who claim one.
 * *No fault of ours.* No exception in any log, none that nobody caught, and no answer of the 500s but for a peer that
   can't be reached.
+
+What a server holds of a room says nothing any more once a false state of the room was told to it, by the hostile server
+or by another to whom it was told (`World.misled`): it is not compared, and what it says there may be refused. All the
+others must agree as if it were hostile itself.
 
 State is compared after last words because before them it need not be equal: an event that one server soft-failed and
 another accepted becomes part of the first one's graph only when somebody builds on it. Where nobody of the second

@@ -1,8 +1,9 @@
 """A hostile server: a Weft whose people act like everybody's, and whose every word to others may be a lie.
 
 It signs its requests as it should, so that nobody turns it away at the door. Of what it sends, and of what it answers,
-parts are spoiled, invented, left out, or told to each server otherwise. What it never does is to tell of a whole state,
-at a join or before an event: who believes one server's state has it, and no room version has a defence against that.
+parts are spoiled, invented, left out, or told to each server otherwise. In some runs it lets others join, and tells of
+whole states, at a join and before an event, some of them false: who was told such a one is in `misled`. Who believes
+one server's state has it, and no room version has a defence against that.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import unquote
 
 import orjson
 
@@ -34,12 +36,15 @@ Pdu = dict[str, Any]
 class Liar:
     """`version_of` says which version a room is of, None for one that nobody knows."""
 
-    def __init__(self, chance: random.Random, version_of: Callable[[str], str | None]) -> None:
+    def __init__(self, chance: random.Random, version_of: Callable[[str], str | None], *, tells_states: bool) -> None:
         self._chance = chance
         self._version_of = version_of
         self._key = key_of(NAME)
         self.is_lying = True
         self.told = 0
+        self._tells_states = tells_states
+        #: Each server and room of whose state it was told a lie.
+        self.misled: set[tuple[str, str]] = set()
 
     # -- what it sends
 
@@ -158,18 +163,38 @@ class Liar:
             return answer
         asked = path.split("/")[4]
         body = answer.json
-        if asked in ("state", "state_ids", "make_join"):
+        if asked in ("state", "state_ids", "make_join") and not self._tells_states:
             self.told += 1
             return self._chance.choice([self._nothing, self._garbage])(body)
         if not self._lies():
             return answer
         if asked in ("get_missing_events", "backfill", "event"):
             return self._chance.choice([self._nothing, self._less, self._spoiled, self._garbage])(body)
-        if asked in ("event_auth", "make_leave", "make_knock"):
+        if asked in ("state", "state_ids") or (asked == "send_join" and self._tells_states):
+            if self._chance.random() < 0.3 or not isinstance(body, dict):
+                return self._garbage(body)
+            self.misled.add((request.origin, unquote(path.split("/")[5])))
+            return self._another_state(body)
+        if asked in ("event_auth", "make_leave", "make_knock", "make_join"):
             return self._chance.choice([self._nothing, self._garbage])(body)
         if asked in ("send_join", "send_leave", "send_knock", "invite"):
             return self._garbage(body)
         return answer
+
+    def _another_state(self, body: Any) -> Answer:
+        """A state in which things are missing, or are said by its own people that the others have never heard."""
+
+        def change(values: list[Any]) -> list[Any]:
+            kept = [one for one in values if self._chance.random() < 0.75 or _is_create(one)]
+            return [
+                self._another_event(one)
+                if isinstance(one, dict) and _has_hash(one) and self._chance.random() < 0.3
+                else one
+                for one in kept
+            ]
+
+        states = {name: change(body[name]) for name in ("state", "pdus", "pdu_ids") if name in body}
+        return _json({**body, **states})
 
     def _nothing(self, body: Any) -> Answer:
         empty = {name: [] if isinstance(value, list) else value for name, value in body.items()}
@@ -192,12 +217,13 @@ class Liar:
         )
 
     def _garbage(self, body: Any) -> Answer:
+        names = list(body) if isinstance(body, dict) else []
         return self._chance.choice(
             [
                 Answer(200, {}, b"{"),
                 _json([]),
-                _json(dict.fromkeys(body, 7)),
-                _json({name: [{}, 3] for name in body}),
+                _json(dict.fromkeys(names, 7)),
+                _json({name: [{}, 3] for name in names}),
                 _json({"errcode": "M_UNKNOWN", "error": "x" * 5_000}, 500),
             ]
         )
@@ -212,6 +238,10 @@ class Liar:
 def _has_hash(pdu: Pdu) -> bool:
     """Whether an event's id is its hash. In rooms of versions 1 and 2 one id may stand for several events."""
     return "content" in pdu and "event_id" not in pdu
+
+
+def _is_create(event: Any) -> bool:
+    return isinstance(event, dict) and event.get("type") == "m.room.create"
 
 
 def _json(value: object, status: int = 200) -> Answer:

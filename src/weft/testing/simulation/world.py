@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import structlog
 
@@ -28,6 +28,10 @@ NAMES: Final = ("one.test", "two.test", "three.test", "four.test")
 ROOM: Final = "/_matrix/client/v3/rooms"
 #: Answers of a server that could not reach another.
 _HONEST_FAILURES: Final = (502, 504)
+#: In how many of the runs with a hostile server that one tells of whole states.
+_TELLS_STATES: Final = 0.5
+#: What is asked of a server that tells of a whole state.
+_STATES: Final = ("send_join", "state", "state_ids")
 #: Seconds for which a client waits.
 _PATIENCE: Final = 300.0
 
@@ -39,6 +43,8 @@ class Said:
     server: str
     room_id: str
     event_id: str
+    #: Whether a lie about the room's state had been told to that server.
+    is_misled: bool = False
 
 
 @dataclass(slots=True)
@@ -91,6 +97,8 @@ class World:
         self.told: set[tuple[str, str]] = set()
         #: The rooms, and the servers, of which nobody could say a last word.
         self.mute: set[tuple[str, str]] = set()
+        #: Honest servers that were told a false state of a room, by the hostile one or by another that was.
+        self.misled: set[tuple[str, str]] = set()
         self._transactions = 0
 
     def chance(self, purpose: str) -> random.Random:
@@ -111,12 +119,13 @@ class World:
 
     async def add_liar(self, latency: Callable[[], float]) -> None:
         """One more server, of which nothing is asked at the end."""
-        self.liar = Liar(self.chance("liar"), self.rooms.get)
+        tells_states = self.chance("states").random() < _TELLS_STATES
+        self.liar = Liar(self.chance("liar"), self.rooms.get, tells_states=tells_states)
         self._liars_machine = self._made(LIAR, self.seed * 16 + 15, latency)
         await self._liars_machine.start()
         self.people[LIAR] = [await self._liars_machine.user(f"{who}l") for who in ("a", "b")]
         self.network.on_request += [self.liar.on_question, self.liar.on_request]
-        self.network.on_reply.append(self.liar.on_reply)
+        self.network.on_reply += [self.liar.on_reply, self._believed]
 
     async def stop(self) -> None:
         for machine in [*self.machines, *([self._liars_machine] if self._liars_machine is not None else [])]:
@@ -176,8 +185,22 @@ class World:
         event_id: str = answer.json["event_id"]
         if client.user_id.partition(":")[2] == LIAR:
             return event_id
-        self.said.append(Said(client.user_id.partition(":")[2], room_id, event_id))
+        server = client.user_id.partition(":")[2]
+        self.said.append(Said(server, room_id, event_id, self.is_misled(server, room_id)))
         return event_id
+
+    def is_misled(self, server_name: str, room_id: str) -> bool:
+        """Whether what a server holds of a room may rest on a lie about the room's state."""
+        return (server_name, room_id) in self.misled
+
+    def _believed(self, request: OutgoingRequest, answer: Answer) -> Answer:
+        """A state is passed on: who is told a false one in good faith is misled as well."""
+        path = request.uri.partition("?")[0].split("/")
+        if self.liar is not None and answer.status == 200 and len(path) > 5 and path[4] in _STATES:
+            room_id = unquote(path[5])
+            if (request.origin, room_id) in self.liar.misled or self.is_misled(request.destination, room_id):
+                self.misled.add((request.origin, room_id))
+        return answer
 
     def _answered(self, request: OutgoingRequest, answer: Answer) -> None:
         self.note(request.origin, f"-> {request.destination} {request.method} {request.uri}: {answer.status}")
