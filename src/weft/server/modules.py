@@ -6,15 +6,18 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from weft.federation.asking import Asking
 from weft.federation.federation import Federation
+from weft.http.call import Requester
 from weft.http.limits import Limiter
 from weft.modules import (
     account_data,
     accounts,
     admin,
     dehydrated_devices,
+    delayed_events,
     devices,
     directory,
     discovery,
@@ -71,6 +74,7 @@ TABLES = (
     "weft.modules.accounts",
     "weft.modules.admin",
     "weft.modules.dehydrated_devices",
+    "weft.modules.delayed_events",
     "weft.modules.devices",
     "weft.modules.directory",
     "weft.modules.filters",
@@ -249,7 +253,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         relations.module(relations.Relations(engine, history_, sight=sight, forms=forms)),
         reporting.module(reporting.ReportingService(engine, sight)),
         room_creation.module(creation, upgrade),
-        room_events.module(sending, room_state),
+        *_room_events(engine, accounts_, sending, room_state),
         room_inspection.module(engine, settings.registration.shared_secret_file),
         room_summary.module(summaries),
         search.module(search_, search_index, enabled=settings.search.enabled),
@@ -344,6 +348,23 @@ def _accounts(
         is_reserved=lambda user_id: localpart_of(user_id) == settings.server_notices.localpart,
     )
     return devices_, ui_auth_, accounts_
+
+
+def _room_events(
+    engine: Engine,
+    accounts_: accounts.AccountsService,
+    sending: room_events.Sending,
+    room_state: room_events.RoomState,
+) -> list[Module]:
+    """Sending to rooms, now and later."""
+
+    async def send(requester: Requester, row: delayed_events.Row, content: dict[str, Any]) -> str:
+        if row.state_key is not None:
+            return await sending.set_state(requester, row.room_id, row.type, row.state_key, content, None)
+        return await sending.send(requester, row.room_id, row.type, content, row.delay_id, None)
+
+    delayed = delayed_events.DelayedEvents(engine, accounts_, send)
+    return [delayed_events.module(delayed), room_events.module(sending, room_state, delayed)]
 
 
 def _openid(engine: Engine, settings: Settings, accounts_: accounts.AccountsService, asking: Asking) -> list[Module]:

@@ -13,7 +13,7 @@ from msgspec import field
 
 from weft.protocol.api.endpoint import Auth, Body, Endpoint, Path, Query, Struct, client
 from weft.protocol.api.events import EventJson
-from weft.protocol.api.types import EventId, Membership, Reason, RoomId, StreamToken, TransactionId
+from weft.protocol.api.types import EventId, Membership, Milliseconds, Reason, RoomId, StreamToken, TransactionId
 
 
 class EventIdResponse(Struct):
@@ -21,22 +21,30 @@ class EventIdResponse(Struct):
 
 
 class SendMessageRequest(Struct, kw_only=True):
-    """`ts` is for application services: when the event is said to have happened, in milliseconds since 1970."""
+    """`ts` is for application services: when the event is said to have happened, in milliseconds since 1970.
+
+    `delay` has it sent later, after as many milliseconds (MSC4140).
+    """
 
     room_id: Path[RoomId] = field(name="roomId")
     event_type: Path[str] = field(name="eventType")
     txn_id: Path[TransactionId] = field(name="txnId")
     ts: Query[int | None] = None
+    delay: Query[Milliseconds | None] = field(default=None, name="org.matrix.msc4140.delay")
     content: Body[dict[str, Any]]
 
 
 class SetRoomStateWithKeyRequest(Struct, kw_only=True):
-    """A path without the last part means the empty state key, as an empty last part does."""
+    """A path without the last part means the empty state key, as an empty last part does.
+
+    `delay` has it sent later, after as many milliseconds (MSC4140).
+    """
 
     room_id: Path[RoomId] = field(name="roomId")
     event_type: Path[str] = field(name="eventType")
     state_key: Path[str] = field(default="", name="stateKey")
     ts: Query[int | None] = None
+    delay: Query[Milliseconds | None] = field(default=None, name="org.matrix.msc4140.delay")
     content: Body[dict[str, Any]]
 
 
