@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.side_by_side.encrypting import Claims, DeviceChanges, ToDevices
 from benchmarks.side_by_side.federating import Federation
+from benchmarks.side_by_side.media import Media
 from benchmarks.side_by_side.scenarios import Account, FanOut20, FanOut200, Reading, Rooms, Scenario, Send
 
 SCENARIOS: dict[str, type[Scenario]] = {
@@ -17,4 +18,5 @@ SCENARIOS: dict[str, type[Scenario]] = {
     "todevices": ToDevices,
     "devicechanges": DeviceChanges,
     "federation": Federation,
+    "media": Media,
 }

@@ -38,8 +38,8 @@ class Connection(asyncio.Protocol):
     async def put(self, path: str, body: bytes) -> bytes:
         return await self._with_body("PUT", path, body)
 
-    async def post(self, path: str, body: bytes) -> bytes:
-        return await self._with_body("POST", path, body)
+    async def post(self, path: str, body: bytes, content_type: str = "application/json") -> bytes:
+        return await self._with_body("POST", path, body, content_type)
 
     def close(self) -> None:
         """Hangs up, whatever is under way."""
@@ -47,8 +47,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             self._transport = None
 
-    async def _with_body(self, method: str, path: str, body: bytes) -> bytes:
-        head = f"{method} {path}{self._headers}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    async def _with_body(self, method: str, path: str, body: bytes, content_type: str = "application/json") -> bytes:
+        head = f"{method} {path}{self._headers}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
         return await self._ask(head.encode() + body)
 
     async def _ask(self, request: bytes) -> bytes:

@@ -120,4 +120,7 @@ class Synapse(ServerProcess):
             "rc_invites": dict.fromkeys(("per_room", "per_user", "per_issuer"), _UNLIMITED),
             "rc_presence": {"per_user": _UNLIMITED},
             "rc_profile": _UNLIMITED,
+            "rc_media_create": _UNLIMITED,
+            "remote_media_download_per_second": "10G",
+            "remote_media_download_burst_count": "10G",
         }

@@ -53,5 +53,8 @@ ROWS: dict[str, Row] = {
     "taken_in": Row("events taken in over federation", "events/s", "more", 15),
     "join_2000": Row("joining a remote room of 2,000 members", "s", "less", 4),
     "join_20000": Row("joining a remote room of 20,000 members", "s", "less", 4),
+    "upload": Row("upload of 1 MB, 4 people", "files/s", "more"),
+    "download": Row("download of 1 MB, 4 people", "files/s", "more"),
+    "thumbnail_p50": Row("a photo of 12 megapixels: upload and its thumbnail, p50", "ms", "less"),
     "start": Row("start to first answer", "s", "less"),
 }

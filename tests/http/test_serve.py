@@ -312,3 +312,20 @@ async def test_gone_in_the_middle_of_a_long_poll() -> None:
         await asyncio.wait_for(ended.wait(), 5)
     finally:
         await server.stop()
+
+
+async def test_who_is_refused_in_the_middle_hears_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refusal would be lost if the connection ended while the client still sends."""
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 0.5)
+    size = 8 << 20
+    head = f"POST /post HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
+    async with serving() as (_, (port,)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head)
+        for _ in range(size >> 16):
+            writer.write(b"x" * 65_536)
+            await writer.drain()
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"connection: close" in answer

@@ -23,6 +23,8 @@ HEAD_SECONDS: Final = 30.0
 BODY_SECONDS: Final = 30.0
 #: Seconds that an idle connection is kept for its client's next request; longer than most proxies keep theirs.
 KEEP_ALIVE: Final = 75
+#: Who is answered before they have sent all may go on for so long; what comes is thrown away.
+LINGER_SECONDS: Final = 5.0
 #: A body up to this size is copied behind its head; the transport sends longer ones as they are.
 _COPIED: Final = 16_384
 
@@ -52,8 +54,11 @@ class Connection(HttpToolsProtocol):
         self._head_since: float | None = self._heard_at
         self._head_bytes = 0
         self._answered_at = self._heard_at
+        self._lingers = False
 
     def data_received(self, data: bytes) -> None:
+        if self._lingers:
+            return
         self._heard_at = self.loop.time()
         super().data_received(data)
         if self._head_since is not None:
@@ -97,7 +102,9 @@ class Connection(HttpToolsProtocol):
         cycle.waiting_for_100_continue = False
         cycle.keep_alive = keep_alive
         cycle.message_event.set()
-        if not keep_alive:
+        if not keep_alive and cycle.more_body:
+            self._linger()
+        elif not keep_alive:
             self.transport.close()
         cycle.on_response()
         return True
@@ -112,6 +119,11 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
+
+    def _linger(self) -> None:
+        """Ends the connection, but not at once: a client that is still sending would not come to read the answer."""
+        self._lingers = True
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def overdue(self, now: float) -> bool:
         if self._head_since is not None:
