@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.federation.kit import Kit, MemoryKit
 from tests.modules.pictures import claims, opened, picture
 from tests.modules.test_media import OLD, V1, download, files_of, upload
 from weft.federation.transport import OutgoingRequest
+from weft.http.serve import HttpServer, Listener
 from weft.modules.media import store
 from weft.modules.media.multipart import Parts, boundary_of, small
 from weft.protocol.api.federation import media
@@ -231,6 +233,51 @@ async def test_what_is_no_media_is_not_kept(memory_servers: MemoryKit, what: str
     memory_servers.network.on_request.clear()
     sends(memory_servers, Answer(200, {"content-type": _TYPE}, _GOOD))
     assert (await download(bob, "elsewhere.test/abc")).body == b"bytes"
+
+
+async def test_a_redirect_is_followed(memory_servers: MemoryKit) -> None:
+    """Where another server keeps media elsewhere, as a CDN would."""
+    where = Elsewhere()
+    await where.start()
+    _, bob = await visitor(memory_servers, federation={"allowed_addresses": ["127.0.0.2"]})
+    location = b"Location: " + where.url("127.0.0.2").encode()
+    sends(memory_servers, Answer(200, {"content-type": _TYPE}, _GOOD.replace(b"Content-Type: image/png", location)))
+    answer = await download(bob, "elsewhere.test/abc")
+    assert (answer.status, answer.body) == (200, b"from a CDN")
+    assert answer.headers["content-disposition"] == 'inline; filename="cdn.gif"'
+    # The place may lead on, but not into the network.
+    where.leads_to = where.url("127.0.0.1")
+    (await download(bob, "elsewhere.test/other")).refused(504, "M_UNKNOWN")
+    assert where.reached == ["127.0.0.2", "127.0.0.2"]
+    await where.stop()
+
+
+class Elsewhere:
+    """A server of files, which may be asked at two addresses of this machine."""
+
+    def __init__(self) -> None:
+        self.leads_to: str | None = None
+        self.reached: list[str] = []
+
+    async def start(self) -> None:
+        listeners = [Listener(address, 0, frozenset({"client"})) for address in ("127.0.0.1", "127.0.0.2")]
+        self._server = HttpServer(listeners, lambda listener: partial(self._answer, listener.address), grace=1)
+        await self._server.start()
+
+    def url(self, address: str) -> str:
+        (port,) = (port for _, at, port in self._server.addresses() if at == address)
+        return f"http://{address}:{port}/file"
+
+    async def stop(self) -> None:
+        await self._server.stop()
+
+    async def _answer(self, address: str, scope: Any, receive: Any, send: Any) -> None:
+        self.reached.append(address)
+        headers = [(b"content-type", b"image/gif"), (b"content-disposition", b"inline; filename=cdn.gif")]
+        if self.leads_to is not None:
+            headers = [(b"location", self.leads_to.encode())]
+        await send({"type": "http.response.start", "status": 302 if self.leads_to else 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"from a CDN"})
 
 
 async def test_headers_of_others_are_not_passed_on(memory_servers: MemoryKit) -> None:
