@@ -43,10 +43,12 @@ def split(position: int) -> tuple[int, int]:
 class Vector:
     """`{writer: number}`, immutable. Writers that are absent count as 0."""
 
-    __slots__ = ("_numbers",)
+    __slots__ = ("_numbers", "_text")
 
     def __init__(self, numbers: dict[int, int] | None = None) -> None:
         self._numbers = numbers or {}
+        #: As it is spelled, once it has been: a head is told to many.
+        self._text = ""
 
     def __contains__(self, position: int) -> bool:
         writer = position >> WRITER_SHIFT
@@ -98,7 +100,10 @@ class Vector:
 
     def spell(self) -> str:
         """As text of `[0-9._]`: `writer.number` pairs joined by `_`."""
-        return "_".join(f"{writer}.{number}" for writer, number in sorted(self._numbers.items())) or "0.0"
+        if not self._text:
+            pairs = [f"{writer}.{number}" for writer, number in sorted(self._numbers.items())]
+            self._text = "_".join(pairs) or "0.0"
+        return self._text
 
     @classmethod
     def parse(cls, text: str) -> Vector:

@@ -10,6 +10,7 @@ https://spec.matrix.org/v1.19/client-server-api/#pagination
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from weft.protocol.errors import InvalidParam
@@ -56,6 +57,7 @@ def parse_cut(token: str) -> Vector:
     return parse_sync_token(token)[0]
 
 
+@lru_cache(maxsize=1024)  # clients that hear of the same things come with the same token
 def parse_sync_token(token: str) -> tuple[Vector, Vector | None]:
     """As `parse_cut`, with what the device has of its messages where that is not all in the cut."""
     if token.startswith("s"):

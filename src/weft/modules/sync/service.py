@@ -33,6 +33,8 @@ from weft.storage.positions import Entry, Vector
 
 _MAX_WAIT_MS = 10 * 60 * 1000
 _EVERYTHING = parse_filter({})
+#: The kinds of entries of which rooms' timelines and states tell. What else belongs to a room is added by the parts.
+_TOLD_IN_ROOMS = frozenset({"event", "resolution"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ class SyncService:
         # What is in memory moves on while this waits for something; the answer is about this moment.
         seats = dict(seats)
         answer = Answer(requester, Window(since, upto, entries, left or since), filter_, seats)
-        await self._rooms(answer, args, seats, entries, whole)
+        if entries is None or not _TOLD_IN_ROOMS.isdisjoint([entry.kind for entry in entries]):
+            await self._rooms(answer, args, seats, entries, whole)
         await self._contribute(answer, entries)
         await self._count_unread(answer)
         answer.about_device = await self._around.about_device(requester)
