@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -174,6 +175,19 @@ async def test_limits(server: TestServer) -> None:
     second = (await alice.get(PATH, from_=first["next_batch"])).ok()
     assert len({e["delay_id"] for e in first["delayed_events"] + second["delayed_events"]}) == 100
     assert "next_batch" not in second
+
+
+async def test_numbers_beyond_64_bits_in_an_old_room(server: TestServer) -> None:
+    alice = await server.user("alice")
+    room_id = await alice.create_room(room_version="1")
+    path = f"{V3}/rooms/{quote(room_id)}/send/org.example/t"
+    content = {"big": 2**70, "body": "big"}
+    client = Client(server.app, token=alice.token)
+    (await client.request("PUT", path, body=json.dumps(content).encode(), query={DELAY: 1000})).ok()
+    assert json.loads((await alice.get(PATH)).body)["delayed_events"][0]["content"] == content
+    await tick(server, 1)
+    page = await alice.get(f"{V3}/rooms/{quote(room_id)}/messages", dir="b", limit=1)
+    assert json.loads(page.body)["chunk"][0]["content"] == content
 
 
 async def test_others_see_nothing_of_it(server: TestServer) -> None:

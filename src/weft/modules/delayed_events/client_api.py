@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
+import msgspec
 
 from weft.http.call import Call, Route, route
 from weft.modules.delayed_events.service import DelayedEvents
@@ -45,5 +45,5 @@ def _told(row: Row) -> api.DelayedEvent:
         state_key=row.state_key,
         delay=row.delay_ms,
         running_since=row.running_since_ms,
-        content=orjson.loads(row.content),
+        content=msgspec.Raw(row.content),
     )

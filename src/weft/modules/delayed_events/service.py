@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import orjson
+import msgspec
 import structlog
 
 from weft.http.call import Requester
@@ -20,6 +20,7 @@ from weft.modules.delayed_events import store
 from weft.modules.delayed_events.store import Row
 from weft.modules.module import Task
 from weft.protocol.api.client.delayed_events import Action
+from weft.protocol.client_event import dumps
 from weft.protocol.errors import Forbidden, MatrixError, NotFound
 from weft.protocol.identifiers import domain_of
 from weft.rooms.engine import Engine
@@ -85,7 +86,7 @@ class DelayedEvents:
             room_id=room_id,
             type=event_type,
             state_key=state_key,
-            content=orjson.dumps(content),
+            content=dumps(content),
             replaces=room.state_id(event_type, state_key) if state_key is not None else None,
             delay_ms=delay_ms,
             running_since_ms=now_ms,
@@ -122,6 +123,8 @@ class DelayedEvents:
 
     async def send_due(self) -> None:
         """Sends whatever has waited long enough."""
+        # Nobody has asked, so that what other processes have written may not have been taken in yet.
+        await self._engine.log.catch_up()
         for row in await self._engine.database.read(store.due, self._now_ms(), _AT_ONCE):
             try:
                 await self._send_now(row)
@@ -138,7 +141,7 @@ class DelayedEvents:
                 requester = Requester(
                     user_id=row.user_id, device_id=row.device_id or None, server_name=domain_of(row.user_id)
                 )
-                await self._send(requester, row, orjson.loads(row.content))
+                await self._send(requester, row, msgspec.json.decode(row.content))
         except MatrixError:
             await self._engine.database.write(store.remove, row.delay_id)
             raise

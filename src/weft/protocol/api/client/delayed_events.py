@@ -5,9 +5,9 @@ https://github.com/matrix-org/matrix-spec-proposals/pull/4140
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from msgspec import field
+from msgspec import Raw, field
 
 from weft.protocol.api.endpoint import Auth, Endpoint, Path, Query, Struct
 from weft.protocol.api.types import RoomId, SessionKey, StreamToken
@@ -26,7 +26,7 @@ class DelayedEvent(Struct, kw_only=True):
     state_key: str | None = None
     delay: int
     running_since: int
-    content: dict[str, Any]
+    content: Raw
 
 
 class GetDelayedEventsRequest(Struct):
