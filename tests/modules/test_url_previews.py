@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from tests.modules.conftest import Start
+from tests.modules.conftest import TWINS, Start
 from tests.modules.pictures import bomb, claims, opened, picture
 from tests.modules.test_media import V1, download, files_of
 from weft.http.addresses import AddressGuard
@@ -177,7 +177,8 @@ async def test_a_preview_is_kept_for_a_while(web: Web, server: TestServer, alice
     url = web.url("/page")
     answers = await asyncio.gather(*(preview(alice, url) for _ in range(5)))
     assert len({answer.ok()["og:title"] for answer in answers}) == 1
-    assert len(web.asked) == 2
+    # One process asks once, whoever else waits for it; another one may be asking at the same time.
+    assert len(web.asked) in ((2, 4) if TWINS else (2,))
     web.pages["/page"] = page("<title>second</title>")
     await server.restart()
     assert (await preview(alice, url)).ok()["og:title"] == "first"
@@ -279,9 +280,10 @@ async def test_a_circle_of_redirects(web: Web, alice: Client) -> None:
     web.redirect("/b", "/a")
     (await preview(alice, web.url("/a"))).refused(502, "M_UNKNOWN")
     assert len(web.asked) == 6
-    # It is not tried again at once.
-    (await preview(alice, web.url("/a"))).refused(502, "M_UNKNOWN")
-    assert len(web.asked) == 6
+    # It is not tried again at once, by the same process.
+    for _ in range(5):
+        (await preview(alice, web.url("/a"))).refused(502, "M_UNKNOWN")
+    assert len(web.asked) in ((6, 12) if TWINS else (6,))
 
 
 async def test_errors_of_pages(web: Web, server: TestServer, alice: Client) -> None:
@@ -343,18 +345,19 @@ async def test_pictures_that_are_none(
     assert files_of(server) == []
 
 
+@pytest.mark.skipif(TWINS, reason="servers with other settings are not one server")
 async def test_domains_that_are_denied(web: Web, start_server: Start) -> None:
     web.pages["/page"] = page("<title>t</title>")
     web.redirect("/to-denied", "http://internal.example.org/")
     settings = {"enabled": True, "allowed_addresses": [PUBLIC], "denied_domains": ["*.example.org", "127.0.0.3"]}
     server = await start_server({"url_previews": settings})
-    alice = await server.user()
+    alice = await server.user("alice-of-denied")
     assert (await preview(alice, web.url("/page"))).status == 200
     for url in ("http://a.example.org/", "http://A.EXAMPLE.ORG./", "http://127.0.0.3/"):
         (await preview(alice, url)).refused(400, "M_INVALID_PARAM")
     (await preview(alice, web.url("/to-denied"))).refused(502, "M_UNKNOWN")
     only = await start_server({"url_previews": {"enabled": True, "allowed_domains": ["example.org"]}})
-    bob = await only.user("bob")
+    bob = await only.user("bob-of-only")
     (await preview(bob, web.url("/page"))).refused(400, "M_INVALID_PARAM")
 
 
