@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.modules.conftest import TWINS, Start
+from tests.modules.conftest import Start
 from tests.modules.pictures import (
     TYPES,
     animation,
@@ -179,14 +179,15 @@ async def test_one_is_made_once(server: TestServer) -> None:
     assert (await thumbnail(alice, mxc)).body == answers[0].body
 
 
-@pytest.mark.skipif(TWINS, reason="servers with other settings are not one server")
-async def test_without_a_token(start_server: Start) -> None:
-    frozen = await start_server()
-    alice = await frozen.user()
+async def test_without_a_token_after_the_freeze(server: TestServer) -> None:
+    alice = await server.user()
     path = f"{OLD}/thumbnail/{await upload(alice, picture((300, 300)))}"
-    (await frozen.client().get(path, width=32, height=32)).refused(404, "M_NOT_FOUND")
+    (await server.client().get(path, width=32, height=32)).refused(404, "M_NOT_FOUND")
+
+
+async def test_without_a_token(start_server: Start) -> None:
     server = await start_server({"media": {"authenticated": False}})
-    alice = await server.user("another")
+    alice = await server.user()
     path = f"{OLD}/thumbnail/{await upload(alice, picture((300, 300)))}"
     answer = await server.client().get(path, width=32, height=32, method="crop", allow_redirect=True)
     assert opened(answer.body).size == (32, 32)
