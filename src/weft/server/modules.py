@@ -62,6 +62,7 @@ from weft.protocol.errors import LimitExceeded
 from weft.protocol.identifiers import localpart_of
 from weft.rooms.access import RoomAccess
 from weft.rooms.engine import Engine
+from weft.server.config import read_secret
 from weft.server.federating import http_client, previews_client
 from weft.server.sending import sender_cursors, sender_module
 from weft.settings import Settings
@@ -370,7 +371,7 @@ def _room_events(
 def _openid(engine: Engine, settings: Settings, accounts_: accounts.AccountsService, asking: Asking) -> list[Module]:
     """Tokens that say who somebody is, and calls, which are joined with one."""
     service = openid.OpenIdService(engine, accounts_)
-    return [openid.module(service), voip.module(engine, service, asking, settings)]
+    return [openid.module(service), voip.module(engine, service, asking, settings, read_secret)]
 
 
 def _media(
@@ -385,6 +386,7 @@ def _media(
         engine,
         settings.media,
         federation,
+        read_secret=read_secret,
         web=http_client(settings.federation),
         exists=accounts_.is_known,
         pictures=profiles.texts,

@@ -6,6 +6,7 @@ https://spec.matrix.org/v1.19/client-server-api/#content-repository
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from weft.federation.federation import Federation
@@ -42,17 +43,19 @@ def build(
     settings: MediaSettings,
     federation: Federation,
     *,
+    read_secret: Callable[[Path], str],
     web: HttpClient,
     exists: Callable[[str], Awaitable[bool]],
     pictures: Callable[[Transaction], Iterable[bytes]],
 ) -> Media:
-    """`web` is for what other servers have elsewhere; it is closed with the module.
+    """`read_secret` reads the one line of a secret's file. `web` is for what other servers have elsewhere; it is closed
+    with the module.
 
     `exists`: whether there is, or was, an account. `pictures`: the texts of the profiles that are here.
     """
     disk, metrics = Disk(settings.folder), MediaMetrics()
     storage = settings.object_storage
-    files = _bucket(disk, storage) if storage.bucket else FolderStore(disk)
+    files = _bucket(disk, storage, read_secret) if storage.bucket else FolderStore(disk)
     keeping = Keeping(engine, disk, files)
     origin = federation.own_keys.server_names[0]
     remote = RemoteMedia(engine, settings, keeping, metrics, peers=federation.peers, web=web, origin=origin)
@@ -81,8 +84,8 @@ def build(
     return Media(module, Pictures(media, thumbnails))
 
 
-def _bucket(disk: Disk, storage: ObjectStorage) -> Store:
+def _bucket(disk: Disk, storage: ObjectStorage, read_secret: Callable[[Path], str]) -> Store:
     # Its library takes a while to load, and most servers have a folder.
     from weft.modules.media.object_store import BucketStore
 
-    return BucketStore(disk, storage)
+    return BucketStore(disk, storage, read_secret(storage.secret_key_file) if storage.secret_key_file else "")

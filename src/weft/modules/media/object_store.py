@@ -31,8 +31,7 @@ _ANY_SIZE: Final = 1 << 62
 class BucketStore:
     """A `weft.modules.media.files.Store`. Raises `NotNow` where the bucket can't be used just now."""
 
-    def __init__(self, disk: Disk, settings: ObjectStorage) -> None:
-        secret = settings.secret_key_file.read_text(encoding="utf-8").strip() if settings.secret_key_file else ""
+    def __init__(self, disk: Disk, settings: ObjectStorage, secret: str) -> None:
         endpoint = settings.endpoint
         self._disk = disk
         self._store = S3Store(

@@ -42,14 +42,15 @@ _TIMEOUT: Final = 10.0
 
 
 class LiveKit:
-    def __init__(self, engine: Engine, openid: OpenIdService, asking: Asking, settings: Voip, http: HttpClient) -> None:
+    def __init__(
+        self, engine: Engine, openid: OpenIdService, asking: Asking, settings: Voip, secret: str, http: HttpClient
+    ) -> None:
         self._engine = engine
         self._openid = openid
         self._asking = asking
         self._settings = settings
         self._http = http
-        secret = settings.livekit_secret_file
-        self._secret = secret.read_text(encoding="utf-8").strip() if secret is not None else ""
+        self._secret = secret
 
     @property
     def is_there(self) -> bool:

@@ -20,11 +20,11 @@ from weft.settings import Voip
 
 
 class Turn:
-    def __init__(self, settings: Voip, now_ms: Callable[[], int]) -> None:
+    def __init__(self, settings: Voip, read_secret: Callable[[Path], str], now_ms: Callable[[], int]) -> None:
         self._settings = settings
         self._now_ms = now_ms
-        self._secret = _read(settings.turn_secret_file)
-        self._password = _read(settings.turn_password_file)
+        self._secret = read_secret(settings.turn_secret_file) if settings.turn_secret_file else ""
+        self._password = read_secret(settings.turn_password_file) if settings.turn_password_file else ""
 
     def credentials(self, user_id: str) -> GetTurnServerResponse:
         """Raises `NotFound` where the operator has named no relay."""
@@ -39,7 +39,3 @@ class Turn:
             mac = hmac.new(self._secret.encode(), username.encode(), hashlib.sha1).digest()
             password = base64.b64encode(mac).decode()
         return GetTurnServerResponse(username=username, password=password, uris=list(settings.turn_uris), ttl=ttl)
-
-
-def _read(file: Path | None) -> str:
-    return file.read_text(encoding="utf-8").strip() if file is not None else ""
