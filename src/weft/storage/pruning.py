@@ -12,7 +12,7 @@ from typing import Final
 from weft.storage.database import Database, Transaction, WriteTransaction
 from weft.storage.followers import cursor, save_cursor
 from weft.storage.log import heads
-from weft.storage.positions import NUMBER_MASK, WRITER_SHIFT, Vector
+from weft.storage.positions import WRITER_SHIFT, Vector
 
 #: How many of each writer's newest entries are left alone: more than a process keeps in memory, so that no other one
 #: and no follower that is running is behind it. The newest of all has to stay, for the next number is counted from it.
@@ -45,8 +45,8 @@ def _remove(tx: WriteTransaction, kinds: Collection[str], writer: int, after: in
     first = writer << WRITER_SHIFT
     removed = tx.run(
         "DELETE FROM log WHERE position > :after AND position <= :upto AND kind IN :kinds",
-        after=first + (after & NUMBER_MASK),
-        upto=first + (upto & NUMBER_MASK),
+        after=first + after,
+        upto=first + upto,
         kinds=list(kinds),
     )
     save_cursor(tx, _CURSOR, Vector({writer: upto}))

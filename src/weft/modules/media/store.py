@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from weft.storage.database import Transaction, WriteTransaction
+from weft.storage.database import Row, Transaction, WriteTransaction
 
 #: The owner of what is cached of other servers, in `media_totals`.
 REMOTE = ""
@@ -67,9 +67,9 @@ class Thumbnail(NamedTuple):
 COLUMNS = ", ".join(Medium._fields)
 
 
-def medium_of(row: tuple[object, ...]) -> Medium:
+def medium_of(row: Row) -> Medium:
     """A row of `COLUMNS`."""
-    medium = Medium(*row)  # type: ignore[arg-type]
+    medium = Medium(*row)
     return medium._replace(
         remote=bool(medium.remote), authenticated=bool(medium.authenticated), protected=bool(medium.protected)
     )

@@ -213,13 +213,15 @@ class SlidingSync:
         told: dict[str, bytes] = {}
         for index, room_id in enumerate(due):
             if not index % _AT_ONCE:
-                await self._have(viewer, due[index : index + _AT_ONCE], matches, news)
+                await self._have(connection, viewer, due[index : index + _AT_ONCE], matches, news)
             section = await self._section(connection, viewer, room_id, matches, news, changes)
             if section is not None:
                 told[room_id] = json_object(section.members)
         return told
 
-    async def _have(self, viewer: Viewer, room_ids: Sequence[str], matches: Matches, news: _News) -> None:
+    async def _have(
+        self, connection: Connection, viewer: Viewer, room_ids: Sequence[str], matches: Matches, news: _News
+    ) -> None:
         """Has in memory what the sections of some rooms are made from, so that each need not ask for itself."""
         if len(room_ids) < 2:
             return
@@ -230,9 +232,10 @@ class SlidingSync:
         wanted: dict[str, None] = {}
         at_hand = [room for room_id in inside if (room := rooms.cached(room_id)) is not None]
         for room in at_hand:
-            required = matches.rooms[room.id].config.required_state
+            if _is_new(connection, room.id):
+                required = matches.rooms[room.id].config.required_state
+                wanted.update(dict.fromkeys(required.of(room.current.state).values()))
             places = [*_LOOKED_AT, ("m.room.member", viewer.user_id)]
-            wanted.update(dict.fromkeys(required.of(room.current.state).values()))
             wanted.update(dict.fromkeys(one for place in places if (one := room.state_id(*place)) is not None))
         await rooms.events(wanted)
         await self._around.have_unread(viewer.user_id, at_hand)
@@ -247,7 +250,7 @@ class SlidingSync:
         changes: Changes,
     ) -> Section | None:
         seat, wanted, had = news.seats[room_id], matches.rooms[room_id], connection.rooms.get(room_id)
-        was_inside = had is not None and had.config != OUTSIDE
+        was_inside = not _is_new(connection, room_id)
         since = (had.upto or news.since) if had is not None and was_inside else None
         # What was said in a room before the user left it is not among the entries that concern them now.
         at_hand = news.new is not None and since is not None and since is news.since and seat.membership == "join"
@@ -298,6 +301,12 @@ def _touches(entry: Entry, user_id: str) -> bool:
     return entry.kind in (RECEIPT, PRIVATE_RECEIPT) and entry.user_id == user_id
 
 
+def _is_new(connection: Connection, room_id: str) -> bool:
+    """Whether the client has been told nothing of what goes on inside a room."""
+    had = connection.rooms.get(room_id)
+    return had is None or had.config == OUTSIDE
+
+
 def _is_due(connection: Connection, room_id: str, wanted: Wanted, news: _News) -> bool:
     """Whether there may be something to tell of a room that is asked for."""
     had = connection.rooms.get(room_id)
@@ -333,8 +342,7 @@ def _told_anew(connection: Connection, changes: Changes) -> set[str]:
     return {
         room_id
         for room_id, told in changes.rooms.items()
-        if told.upto is None
-        and ((had := connection.rooms.get(room_id)) is None or had.upto is not None or had.config == OUTSIDE)
+        if told.upto is None and (_is_new(connection, room_id) or connection.rooms[room_id].upto is not None)
     }
 
 
