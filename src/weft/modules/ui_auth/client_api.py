@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from weft.http.call import Call, Route, route
-from weft.modules.ui_auth.markup import Html, joined, page, part
+from weft.http.pages import Html, Pages, joined, read_form
 from weft.modules.ui_auth.sealing import Kept
 from weft.modules.ui_auth.service import UiAuthService
 from weft.protocol import ui_auth
 from weft.protocol.api.client import fallback as api
 from weft.protocol.api.endpoint import Empty, Raw
-from weft.protocol.errors import InvalidParam, MatrixError
+from weft.protocol.errors import MatrixError
 from weft.protocol.ui_auth import StageFailed
 
-_NO_PROBLEM = Html("")
+_PAGES = Pages("weft.modules.ui_auth")
 _TITLES: Mapping[str, str] = {
     ui_auth.TERMS: "Terms of this server",
     ui_auth.DUMMY: "Please confirm",
@@ -50,7 +50,7 @@ class FallbackApi:
         return _done() if stage in kept.session.completed else _stage(kept, stage)
 
     async def complete_stage(self, call: Call[api.PostAuthFallbackRequest]) -> Raw:
-        form = _form(call.args.form)
+        form = read_form(call.args.form)
         stage, session_id = call.args.auth, call.args.session or form.get("session", "")
         kept = await self._service.look(session_id)
         if kept is None:
@@ -65,38 +65,45 @@ class FallbackApi:
         return _done()
 
     async def show_login(self, call: Call[Empty]) -> Raw:
-        return page("Log in", part("login"), script="login")
+        return _PAGES.page("Log in", _PAGES.part("login"), script="login")
 
 
 def _stage(kept: Kept, stage: str, problem: str = "", *, status: int = 200) -> Raw:
     """The page of a stage; `problem` says why it is shown again."""
-    message = part("problem", message=problem) if problem else _NO_PROBLEM
+    message = _PAGES.problem(problem)
     session = kept.session.session_id
     if stage not in {each for flow in kept.flows for each in flow}:
         return _problem("Not asked for", "What you are doing does not ask for this step.", status=404)
     match stage:
         case ui_auth.TERMS:
-            content = part("terms", session=session, problem=message, documents=_documents(kept))
+            content = _PAGES.part("terms", session=session, problem=message, documents=_documents(kept))
         case ui_auth.PASSWORD:
-            content = part("password", session=session, problem=message, user=kept.session.operation.user_id or "")
+            content = _PAGES.part(
+                "password", session=session, problem=message, user=kept.session.operation.user_id or ""
+            )
         case ui_auth.REGISTRATION_TOKEN:
-            content = part("registration_token", session=session, problem=message)
+            content = _PAGES.part("registration_token", session=session, problem=message)
         case ui_auth.DUMMY:
-            content = part("dummy", session=session, problem=message)
+            content = _PAGES.part("dummy", session=session, problem=message)
         case _:
             return _problem("Not possible here", "This step can't be completed in a browser.", status=404)
-    return page(_TITLES[stage], content, status=status)
+    return _PAGES.page(_TITLES[stage], content, status=status)
 
 
 def _documents(kept: Kept) -> Html:
     """A box to tick for each document, with a link to it in each language."""
-    return joined([part("document", id=id_, links=_links(document)) for id_, document in _policies(kept).items()])
+    return joined(
+        [_PAGES.part("document", id=id_, links=_links(document)) for id_, document in _policies(kept).items()]
+    )
 
 
 def _links(document: Mapping[str, Any]) -> Html:
     translations = [(language, text) for language, text in document.items() if isinstance(text, dict)]
     return joined(
-        [part("link", url=_web(text["url"]), language=language, name=text["name"]) for language, text in translations],
+        [
+            _PAGES.part("link", url=_web(text["url"]), language=language, name=text["name"])
+            for language, text in translations
+        ],
         separator=" · ",
     )
 
@@ -120,17 +127,8 @@ def _auth(stage: str, form: Mapping[str, str]) -> dict[str, Any]:
     return {"type": stage, **{key: form[key] for key in ("token", "user", "password") if key in form}}
 
 
-def _form(body: bytes) -> dict[str, str]:
-    """The fields of a form; those that repeat are joined by line breaks."""
-    try:
-        fields = parse_qs(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=100)
-    except ValueError:
-        raise InvalidParam("The form can't be read.") from None
-    return {name: "\n".join(values) for name, values in fields.items()}
-
-
 def _done() -> Raw:
-    return page("Thank you", part("done"), script="done")
+    return _PAGES.page("Thank you", _PAGES.part("done"), script="done")
 
 
 def _gone() -> Raw:
@@ -138,4 +136,4 @@ def _gone() -> Raw:
 
 
 def _problem(title: str, message: str, *, status: int) -> Raw:
-    return page(title, part("problem", message=message), status=status)
+    return _PAGES.page(title, _PAGES.problem(message), status=status)

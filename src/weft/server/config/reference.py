@@ -22,7 +22,7 @@ _SAMPLE_HEAD = """\
 _PAGE_HEAD = """\
 # Settings
 
-<!-- Made by `make docs` from src/weft/settings.py: change it there. -->
+<!-- Made by `make docs` from src/weft/settings/: change it there. -->
 
 Weft reads one file, `weft.toml`, in the data folder. `weft init` writes it with every setting explained;
 `weft config check` says what is wrong with it. A name that Weft does not know is refused.

@@ -1,0 +1,53 @@
+"""Every setting of Weft, declared once: its type, its default, what it is for and what it risks.
+
+The sample file, the reference page, the checks and the command line are made from these declarations
+(`weft.server.config`). A setting is a field whose annotation carries a `Doc`; a section is a `Section`; the sections
+come together in `Settings`. Every layer above the protocol may read this package. It opens nothing and checks only
+shapes; what needs more than one setting to be judged is in `weft.server.config.checks`.
+
+A setting needs a reason to exist. What has one right answer is a constant in the code that uses it.
+"""
+
+from weft.settings.accounts import Passwords, Registration, Sessions, Term, UserDirectory
+from weft.settings.federation import Federation, PolicyServer
+from weft.settings.limits import Limit, RateLimits
+from weft.settings.media import Media, ObjectStorage, UrlPreviews
+from weft.settings.rooms import Presence, Rooms, Search, ServerNotices
+from weft.settings.server import Contact, Database, Listener, Logging, Resource, Server, WellKnown
+from weft.settings.tree import Settings
+from weft.settings.values import ByteSize, Count, Doc, Duration, Port, Section
+from weft.settings.voip import Voip
+
+__all__ = [
+    "ByteSize",
+    "Contact",
+    "Count",
+    "Database",
+    "Doc",
+    "Duration",
+    "Federation",
+    "Limit",
+    "Listener",
+    "Logging",
+    "Media",
+    "ObjectStorage",
+    "Passwords",
+    "PolicyServer",
+    "Port",
+    "Presence",
+    "RateLimits",
+    "Registration",
+    "Resource",
+    "Rooms",
+    "Search",
+    "Section",
+    "Server",
+    "ServerNotices",
+    "Sessions",
+    "Settings",
+    "Term",
+    "UrlPreviews",
+    "UserDirectory",
+    "Voip",
+    "WellKnown",
+]

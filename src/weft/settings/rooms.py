@@ -1,0 +1,44 @@
+"""What people do in rooms, and find."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from weft.settings.values import Doc, Section
+
+
+class Rooms(Section, frozen=True, kw_only=True):
+    """What holds for rooms made here."""
+
+    default_version: Annotated[str, Doc(text="The version of rooms whose maker asked for none.")] = "12"
+    publishing: Annotated[
+        Literal["everyone", "administrators", "nobody"],
+        Doc(text="Who may put a room into this server's public directory."),
+    ] = "everyone"
+    aliases: Annotated[
+        Literal["everyone", "administrators"],
+        Doc(text="Who may give a room an address (#name:domain) here."),
+    ] = "everyone"
+
+
+class Presence(Section, frozen=True, kw_only=True):
+    """Who is online."""
+
+    enabled: Annotated[bool, Doc(text="Whether people see when others are online.")] = True
+
+
+class Search(Section, frozen=True, kw_only=True):
+    """Full-text search in messages."""
+
+    enabled: Annotated[
+        bool,
+        Doc(text="Whether messages are indexed. The index takes disk, and each message a little more time."),
+    ] = True
+
+
+class ServerNotices(Section, frozen=True, kw_only=True):
+    """Messages from the server itself to its users."""
+
+    localpart: Annotated[str, Doc(text="The account that they come from, without its domain.")] = "notices"
+    display_name: Annotated[str, Doc(text="That account's name.")] = "Server notices"
+    room_name: Annotated[str, Doc(text="The name of the room they arrive in.")] = "Server notices"
