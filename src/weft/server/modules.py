@@ -93,6 +93,7 @@ TABLES = (
     "weft.modules.search",
     "weft.modules.server_notices",
     "weft.modules.sliding_sync",
+    "weft.modules.third_party_ids",
     "weft.modules.to_device",
     "weft.modules.typing",
     "weft.modules.ui_auth",
