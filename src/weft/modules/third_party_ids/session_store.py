@@ -139,5 +139,6 @@ def prune(tx: WriteTransaction, now_ms: int) -> int:
 
 
 def _read(row: Row) -> SessionRow:
-    used_by = row[9]
-    return SessionRow(*row[:4], bytes(row[4]), *row[5:9], bytes(used_by) if used_by is not None else None, row[10])
+    read = SessionRow(*row)
+    used_by = bytes(read.used_by) if read.used_by is not None else None
+    return read._replace(secret=bytes(read.secret), used_by=used_by)
