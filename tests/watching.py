@@ -16,13 +16,13 @@ import pytest
 
 from tests.spec import openapi
 from weft.http.router import Router
-from weft.protocol.api import client, federation
+from weft.protocol.api import client, federation, synapse_admin
 from weft.protocol.api.endpoint import Endpoint, Raw
 from weft.protocol.errors import MatrixError
 from weft.testing import Answer
 
 _ENDPOINTS: Router[Endpoint[Any, Any]] = Router()
-for _endpoint in (*client.ENDPOINTS, *federation.ENDPOINTS):
+for _endpoint in (*client.ENDPOINTS, *federation.ENDPOINTS, *synapse_admin.ENDPOINTS):
     for _path in _endpoint.paths:
         _ENDPOINTS.add(_endpoint.method, _path, _endpoint)
 

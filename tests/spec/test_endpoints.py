@@ -15,7 +15,7 @@ import pytest
 from msgspec import inspect
 from tests.spec import openapi
 
-from weft.protocol.api import client, federation
+from weft.protocol.api import client, federation, synapse_admin
 from weft.protocol.api.client import account, login, sync
 from weft.protocol.api.endpoint import Auth, Empty, Endpoint, In, Raw
 from weft.protocol.api.rate_limits import RATE_LIMITS
@@ -72,23 +72,9 @@ NOT_IN_OPENAPI = {
     "slidingSync": "MSC4186, by which Element X syncs",
     "drawRoom": "Weft's own",
     "compareRoom": "Weft's own",
-    "getMediaInfo": "Synapse's administration API",
-    "deleteMedia": "Synapse's administration API",
-    "deleteMediaByDate": "Synapse's administration API",
-    "deleteMediaOfServerByDate": "Synapse's administration API",
-    "getUserMedia": "Synapse's administration API",
-    "deleteUserMedia": "Synapse's administration API",
-    "getRoomMedia": "Synapse's administration API",
-    "quarantineMedia": "Synapse's administration API",
-    "unquarantineMedia": "Synapse's administration API",
-    "quarantineRoomMedia": "Synapse's administration API",
-    "quarantineUserMedia": "Synapse's administration API",
-    "protectMedia": "Synapse's administration API",
-    "unprotectMedia": "Synapse's administration API",
-    "purgeMediaCache": "Synapse's administration API",
-    "getRegistrationNonce": "Synapse's administration API",
-    "sharedSecretRegister": "Synapse's administration API",
 }
+
+NOT_IN_OPENAPI |= dict.fromkeys([one.name for one in synapse_admin.ENDPOINTS], "Synapse's administration API")
 
 #: Fields whose being required is not what OpenAPI says.
 REQUIRED_DIFFERS = {
@@ -151,7 +137,7 @@ WHOLE_ANSWER = {
     "federation.queryProfile": "free-form",
 }
 
-ENDPOINTS: tuple[AnyEndpoint, ...] = (*client.ENDPOINTS, *federation.ENDPOINTS)
+ENDPOINTS: tuple[AnyEndpoint, ...] = (*client.ENDPOINTS, *federation.ENDPOINTS, *synapse_admin.ENDPOINTS)
 DECLARED: dict[str, AnyEndpoint] = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 IN_OPENAPI = [endpoint for endpoint in ENDPOINTS if endpoint.name not in NOT_IN_OPENAPI]
 
@@ -181,7 +167,7 @@ def test_each_operation_is_declared_once() -> None:
 
 
 def test_an_endpoint_is_named_after_its_operation() -> None:
-    for module in [*vars(client).values(), *vars(federation).values()]:
+    for module in [*vars(client).values(), *vars(federation).values(), *vars(synapse_admin).values()]:
         for name, value in vars(module).items() if hasattr(module, "ENDPOINTS") else ():
             if isinstance(value, Endpoint):
                 assert name == re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value.operation_id).upper()

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from weft.protocol.api import client, federation
+from weft.protocol.api import client, federation, synapse_admin
 from weft.testing import TestServer
 
 ROOT = Path(__file__).parents[2]
 PROOF: dict[str, str] = json.loads((Path(__file__).parent / "proof.json").read_bytes())
-ENDPOINTS = (*client.ENDPOINTS, *federation.ENDPOINTS)
+ENDPOINTS = (*client.ENDPOINTS, *federation.ENDPOINTS, *synapse_admin.ENDPOINTS)
 #: Declared, and not answered yet: with what they come.
 NOT_ROUTED: dict[str, str] = {}
 OPERATIONS = [endpoint.name for endpoint in ENDPOINTS if endpoint.name not in NOT_ROUTED]

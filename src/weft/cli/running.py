@@ -18,7 +18,7 @@ import orjson
 
 from weft.cli.options import Refused
 from weft.http import operator
-from weft.protocol.api.client.admin import SHARED_SECRET_REGISTER
+from weft.protocol.api.synapse_admin.registration import SHARED_SECRET_REGISTER
 from weft.server.config import Settings, read_secret
 from weft.settings import Listener
 

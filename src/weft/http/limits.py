@@ -28,6 +28,16 @@ class Rate:
         if not (self.per_second > 0 and math.isfinite(self.per_second) and self.burst >= 1):
             raise ValueError("a rate is above 0 per second, and its burst is at least 1")
 
+    @property
+    def interval(self) -> float:
+        """Seconds in which one more is allowed."""
+        return 1 / self.per_second
+
+    @property
+    def tolerance(self) -> float:
+        """How far ahead of the steady rate somebody may be, in seconds."""
+        return (self.burst - 1) / self.per_second
+
 
 class Limiter:
     """One table of rates by name, and what has been used of them. A rate of None is unlimited."""
@@ -37,6 +47,9 @@ class Limiter:
         self._buckets: dict[str, _Bucket | None] = {
             name: _Bucket(rate, max_keys) if rate else None for name, rate in rates.items()
         }
+        #: Keys that have a rate of their own in place of every one in the table; None: they are not limited. Whoever
+        #: changes this keeps it small.
+        self.overrides: dict[str, Rate | None] = {}
 
     def allow(self, name: str, key: str, now: float) -> int | None:
         """None, and one request is counted; or the milliseconds to wait, and nothing is counted.
@@ -46,7 +59,12 @@ class Limiter:
         if not self.enabled:
             return None
         bucket = self._buckets[name]
-        return None if bucket is None else bucket.take(key, now)
+        if bucket is None:
+            return None
+        if key not in self.overrides:
+            return bucket.take(key, now)
+        rate = self.overrides[key]
+        return None if rate is None else bucket.take(key, now, rate)
 
     def missing(self, names: Iterable[str]) -> list[str]:
         """Which of the names are not in the table, so that a mistake shows at start-up."""
@@ -58,22 +76,22 @@ class Limiter:
 
 
 class _Bucket:
-    __slots__ = ("_interval", "_max_keys", "_tolerance", "full_at")
+    __slots__ = ("_max_keys", "_rate", "full_at")
 
     def __init__(self, rate: Rate, max_keys: int) -> None:
-        self._interval = 1 / rate.per_second
-        self._tolerance = (rate.burst - 1) * self._interval
+        self._rate = rate
         self._max_keys = max_keys
         #: When the bucket of a key is full again; the key used longest ago comes first.
         self.full_at: dict[str, float] = {}
 
-    def take(self, key: str, now: float) -> int | None:
+    def take(self, key: str, now: float, own: Rate | None = None) -> int | None:
+        rate = own or self._rate
         full_at = max(self.full_at.get(key, now), now)
-        wait = full_at - now - self._tolerance
+        wait = full_at - now - rate.tolerance
         if wait > 1e-9:
             return max(1, math.ceil(wait * 1000))
         self.full_at.pop(key, None)
-        self.full_at[key] = full_at + self._interval
+        self.full_at[key] = full_at + rate.interval
         if len(self.full_at) > self._max_keys:
             self._forget(now)
         return None

@@ -209,15 +209,11 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         events.module(user_rooms, sharing, aggregations),
         account_data.module(engine, account_data_),
         accounts.module(accounts_, registration, ui_auth_, settings),
-        admin.module(
-            accounts_,
-            devices_,
-            admin.SharedSecretRegistration(engine, settings.registration.shared_secret_file, accounts_),
-        ),
         devices.module(devices_, ui_auth_),
         dehydrated_devices.module(
-            dehydrated_devices.DehydratedDevices(engine, devices_, keys.DeviceKeys(engine), to_device_)
+            dehydrated := dehydrated_devices.DehydratedDevices(engine, devices_, keys.DeviceKeys(engine), to_device_)
         ),
+        _admin(engine, settings, limiter, accounts_, devices_, profiles, propagation, account_data_, dehydrated),
         directory.module(directory_, shows_rooms=settings.federation.public_rooms),
         discovery.module(settings),
         filters.module(filters_),
@@ -352,6 +348,35 @@ def _accounts(
     return devices_, ui_auth_, accounts_
 
 
+def _admin(
+    engine: Engine,
+    settings: Settings,
+    limiter: Limiter,
+    accounts_: accounts.AccountsService,
+    devices_: devices.DevicesService,
+    profiles: profile.Profiles,
+    propagation: profile.Propagation,
+    account_data_: account_data.AccountData,
+    dehydrated: dehydrated_devices.DehydratedDevices,
+) -> Module:
+    """What administrators do."""
+
+    async def set_profile(user_id: str, key: str, value: bytes) -> None:
+        if await profiles.set_field(user_id, key, value):
+            await propagation.begin(user_id)
+
+    around = admin.AroundAccounts(profile_of=profiles.profile_of, set_profile=set_profile)
+    return admin.module(
+        accounts_,
+        devices_,
+        admin.SharedSecretRegistration(engine, settings.registration.shared_secret_file, accounts_),
+        users=admin.Users(engine, accounts_, devices_, around),
+        rate_limits=admin.RateLimits(engine.database, limiter, accounts_),
+        account_data_of=account_data_.contents,
+        dehydrated_of=dehydrated.device_of,
+    )
+
+
 def _room_events(
     engine: Engine,
     accounts_: accounts.AccountsService,
@@ -425,7 +450,13 @@ def _join_accounts(
             profiles.erased(tx, deactivation.user_id)
 
     accounts_.hooks.created.append(created)
+
+    def begun_again(tx: WriteTransaction, user_id: str) -> None:
+        user_directory_.unhide(tx, user_id)
+        profiles.told_again(tx, user_id)
+
     accounts_.hooks.deactivated.append(ended)
+    accounts_.hooks.reactivated.append(begun_again)
     account_data_.provide("m.push_rules", push_rules_.json)
 
 

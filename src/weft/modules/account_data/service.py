@@ -79,6 +79,13 @@ class AccountData:
         event = (await self.all(user_id)).places.get(GLOBAL, {}).get(data_type)
         return _object(event[len(_opening(data_type)) : -1]) if event is not None else None
 
+    async def contents(self, user_id: str) -> dict[str, dict[str, bytes]]:
+        """The content of all that a user keeps, by type, by room id (`GLOBAL` for none)."""
+        return {
+            place: {data_type: event[len(_opening(data_type)) : -1] for data_type, event in kept.items()}
+            for place, kept in (await self.all(user_id)).places.items()
+        }
+
     async def tags(self, user_id: str, room_id: str) -> Tags:
         """The tags of a room, by name."""
         try:

@@ -114,8 +114,12 @@ class AccountsService:
         """Takes in what has changed."""
         self.authenticator.apply(entries)
         for entry in entries:
-            if entry.kind == "account" and entry.key == store.ERASED and entry.user_id is not None:
+            if entry.kind != "account" or entry.user_id is None:
+                continue
+            if entry.key == store.ERASED:
                 self.erased.add(entry.user_id)
+            elif entry.key == store.REACTIVATED:
+                self.erased.discard(entry.user_id)
 
     # -- making
 
@@ -298,17 +302,47 @@ class AccountsService:
         """https://spec.matrix.org/v1.19/client-server-api/#account-locking"""
         await self._database.write(store.set_locked, user_id, locked)
 
+    async def set_admin(self, user_id: str, is_admin: bool) -> None:
+        """Makes a user an administrator; one who is no longer one has what they made to act as others end, too."""
+
+        def work(tx: WriteTransaction) -> None:
+            store.set_admin(tx, user_id, is_admin)
+            if not is_admin:
+                token_store.drop_made_by(tx, user_id)
+
+        await self._database.write(work)
+
+    async def set_user_type(self, user_id: str, user_type: str | None) -> None:
+        """Says what kind of account it is."""
+        await self._database.write(store.set_user_type, user_id, user_type)
+
     # -- the end
 
     async def deactivate(self, user_id: str, *, erase: bool) -> None:
-        """Ends an account for good: no login, no session, and its name is never given again."""
+        """Ends an account: no login, no session, and its name is never given to anybody else."""
 
         def work(tx: WriteTransaction) -> None:
             store.deactivate(tx, user_id, erase=erase, now_ms=self._now_ms())
             token_store.drop_login_tokens(tx, user_id)
+            token_store.drop_made_by(tx, user_id)
             self._devices.remove_all(tx, user_id)
             for ended in self.hooks.deactivated:
                 ended(tx, Deactivation(user_id, erase))
+
+        await self._database.write(work)
+
+    async def reactivate(self, user_id: str, password: str | None) -> None:
+        """Has an account that has ended begin again, under its name and with nothing else of what it was.
+
+        Raises `NotFound` for one that goes on, or never was; `M_WEAK_PASSWORD`.
+        """
+        hash_ = await self.hashed(password) if password is not None else None
+
+        def work(tx: WriteTransaction) -> None:
+            if not store.reactivate(tx, user_id, hash_):
+                raise NotFound("There is no such account that has ended.")
+            for begun in self.hooks.reactivated:
+                begun(tx, user_id)
 
         await self._database.write(work)
 

@@ -105,10 +105,39 @@ class Sessions:
         """Logs a device out: it and all its tokens go."""
         if requester.device_id is not None:
             await self._devices.delete(requester.user_id, [requester.device_id])
+        elif requester.token_id is not None:
+            await self._database.write(token_store.drop_one, requester.token_id)
 
     async def end_all(self, user_id: str) -> None:
-        """Logs all of a user's devices out."""
-        await self._database.write(self._devices.remove_all, user_id)
+        """Logs all of a user's devices out, and ends what the user made to act as others."""
+
+        def work(tx: WriteTransaction) -> None:
+            self._devices.remove_all(tx, user_id)
+            token_store.drop_made_by(tx, user_id)
+
+        await self._database.write(work)
+
+    async def act_as(self, user_id: str, administrator: str, expires_ms: int | None) -> str:
+        """A token by which an administrator acts as a user: on no device, so that the user's list shows nothing of it.
+
+        It is good until a time (milliseconds since 1970; None: for ever), until it is logged out, or until the
+        administrator logs out everywhere or is one no longer. Raises what forbids that the user has a session.
+        """
+        token = f"weft_{self._outside.token(40)}"
+
+        def work(tx: WriteTransaction) -> None:
+            _active(tx, user_id)
+            token_store.issue_for_administrator(
+                tx,
+                user_id,
+                hash_of(token),
+                made_by=administrator,
+                now_ms=self._outside.now_ms(),
+                expires_ms=expires_ms,
+            )
+
+        await self._database.write(work)
+        return token
 
     async def login_token(self, user_id: str) -> str:
         """A token that logs one more device in, once, within `LOGIN_TOKEN_MS`."""
@@ -128,6 +157,7 @@ class Sessions:
     async def prune(self) -> None:
         """Removes what has expired."""
         await self._database.write(token_store.prune_login_tokens, self._outside.now_ms())
+        await self._database.write(token_store.prune_made, self._outside.now_ms())
 
     def _new_device_id(self) -> str:
         return "".join(chr(ord("A") + byte % 26) for byte in self._outside.random_bytes(_DEVICE_ID_LENGTH))

@@ -16,6 +16,7 @@ CREATED: Final = "created"
 CHANGED: Final = "changed"
 TOKENS: Final = "tokens"
 DEACTIVATED: Final = "deactivated"
+REACTIVATED: Final = "reactivated"
 ERASED: Final = "erased"
 
 
@@ -29,9 +30,14 @@ class Account(NamedTuple):
     suspended: bool
     locked: bool
     is_deactivated: bool
+    #: What kind of account it is, where whoever made it said so.
+    user_type: str | None
+    #: Whether its owner wanted what they wrote to be erased when it ended.
+    erased: bool
 
 
-_COLUMNS = "user_id, password, created_ms, is_guest, is_admin, suspended, locked, deactivated_ms"
+_COLUMNS = """user_id, password, created_ms, is_guest, is_admin, suspended, locked, deactivated_ms, user_type,
+              erased"""
 
 
 def find(tx: Transaction, user_id: str) -> Account | None:
@@ -39,7 +45,8 @@ def find(tx: Transaction, user_id: str) -> Account | None:
     if row is None:
         return None
     is_guest, is_admin, suspended, locked = map(bool, row[3:7])
-    return Account(row[0], row[1], row[2], is_guest, is_admin, suspended, locked, row[7] is not None)
+    ended = row[7] is not None
+    return Account(row[0], row[1], row[2], is_guest, is_admin, suspended, locked, ended, row[8], bool(row[9]))
 
 
 def find_any(tx: Transaction, user_ids: Iterable[str]) -> Account | None:
@@ -127,6 +134,15 @@ def set_locked(tx: WriteTransaction, user_id: str, locked: bool) -> None:
     tx.append("account", user_id=user_id, key=CHANGED)
 
 
+def set_admin(tx: WriteTransaction, user_id: str, is_admin: bool) -> None:
+    tx.run("UPDATE users SET is_admin = :value WHERE user_id = :user_id", value=int(is_admin), user_id=user_id)
+    tx.append("account", user_id=user_id, key=CHANGED)
+
+
+def set_user_type(tx: WriteTransaction, user_id: str, user_type: str | None) -> None:
+    tx.run("UPDATE users SET user_type = :value WHERE user_id = :user_id", value=user_type, user_id=user_id)
+
+
 def deactivate(tx: WriteTransaction, user_id: str, *, erase: bool, now_ms: int) -> bool:
     """Ends an account and forgets its password; False if that has happened already (it may still be erased)."""
     changed = tx.run(
@@ -139,6 +155,19 @@ def deactivate(tx: WriteTransaction, user_id: str, *, erase: bool, now_ms: int) 
         tx.run("UPDATE users SET erased = 1 WHERE user_id = :user_id", user_id=user_id)
         tx.append("account", user_id=user_id, key=ERASED)
     tx.append("account", user_id=user_id, key=DEACTIVATED)
+    return bool(changed)
+
+
+def reactivate(tx: WriteTransaction, user_id: str, password: str | None) -> bool:
+    """Has an account that has ended begin again; False for one that goes on."""
+    changed = tx.run(
+        """UPDATE users SET deactivated_ms = NULL, erased = 0, password = :password
+           WHERE user_id = :user_id AND deactivated_ms IS NOT NULL""",
+        user_id=user_id,
+        password=password,
+    )
+    if changed:
+        tx.append("account", user_id=user_id, key=REACTIVATED)
     return bool(changed)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from weft.modules.accounts.store import TOKENS
 from weft.storage.database import Transaction, WriteTransaction
@@ -34,7 +34,8 @@ class TokenRow(NamedTuple):
 
     token_id: int
     user_id: str
-    device_id: str
+    #: None for a token that an administrator made to act as the user.
+    device_id: str | None
     expires_ms: int | None
     refresh_id: int | None
     #: Set until the token is used for the first time after a refresh.
@@ -43,6 +44,10 @@ class TokenRow(NamedTuple):
     is_admin: bool
     suspended: bool
     locked: bool
+
+
+#: In the place of a device id: the token speaks for the user on no device.
+NO_DEVICE: Final = ""
 
 
 class RefreshRow(NamedTuple):
@@ -62,7 +67,7 @@ def find_access(tx: Transaction, hash_: bytes) -> TokenRow | None:
            WHERE t.hash = :hash AND u.deactivated_ms IS NULL""",
         hash=hash_,
     )
-    return TokenRow(*row[:6], *map(bool, row[6:])) if row else None
+    return TokenRow(row[0], row[1], row[2] or None, *row[3:6], *map(bool, row[6:])) if row else None
 
 
 def hold_refresh(tx: WriteTransaction, hash_: bytes) -> RefreshRow | None:
@@ -98,6 +103,41 @@ def issue(
         expires_ms=new.expires_ms,
         refresh_id=refresh_id,
     )
+
+
+def issue_for_administrator(
+    tx: WriteTransaction, user_id: str, hash_: bytes, *, made_by: str, now_ms: int, expires_ms: int | None
+) -> None:
+    """Writes down a token by which an administrator acts as a user."""
+    tx.run(
+        """INSERT INTO access_tokens (hash, user_id, device_id, created_ms, expires_ms, made_by)
+           VALUES (:hash, :user_id, :no_device, :now_ms, :expires_ms, :made_by)""",
+        hash=hash_,
+        user_id=user_id,
+        no_device=NO_DEVICE,
+        now_ms=now_ms,
+        expires_ms=expires_ms,
+        made_by=made_by,
+    )
+
+
+def drop_made_by(tx: WriteTransaction, administrator: str) -> None:
+    """Ends every token by which an administrator acts as others."""
+    rows = tx.all("DELETE FROM access_tokens WHERE made_by = :made_by RETURNING user_id", made_by=administrator)
+    for user_id in {user_id for (user_id,) in rows}:
+        tx.append("account", user_id=user_id, key=TOKENS)
+
+
+def drop_one(tx: WriteTransaction, token_id: int) -> None:
+    """Ends one access token."""
+    row = tx.one("DELETE FROM access_tokens WHERE token_id = :token_id RETURNING user_id", token_id=token_id)
+    if row is not None:
+        tx.append("account", user_id=row[0], key=TOKENS)
+
+
+def prune_made(tx: WriteTransaction, now_ms: int) -> int:
+    """Removes tokens of administrators that have expired; returns how many."""
+    return tx.run("DELETE FROM access_tokens WHERE made_by IS NOT NULL AND expires_ms <= :now", now=now_ms)
 
 
 def settle(tx: WriteTransaction, user_id: str, refresh_id: int, parent: int) -> None:

@@ -1,4 +1,4 @@
-"""What administrators do: look, suspend, lock, make accounts.
+"""What administrators do: look, suspend, lock, make accounts; and all that Synapse's tools ask for.
 
 https://spec.matrix.org/v1.19/client-server-api/#server-administration
 """
@@ -7,12 +7,37 @@ from __future__ import annotations
 
 from weft.modules.accounts import AccountsService
 from weft.modules.admin.client_api import AdminApi
+from weft.modules.admin.devices_api import DehydratedOf, UserDevicesApi
+from weft.modules.admin.rate_limits import RateLimits
+from weft.modules.admin.server_api import ServerApi
 from weft.modules.admin.shared_secret import SharedSecretRegistration
+from weft.modules.admin.users import AroundAccounts, Users
+from weft.modules.admin.users_api import AccountDataOf, UsersApi
 from weft.modules.devices import DevicesService
 from weft.modules.module import Module
 
-__all__ = ["SharedSecretRegistration", "module"]
+__all__ = ["AroundAccounts", "RateLimits", "SharedSecretRegistration", "Users", "module"]
 
 
-def module(accounts: AccountsService, devices: DevicesService, shared_secret: SharedSecretRegistration) -> Module:
-    return Module(name="admin", routes=AdminApi(accounts, devices, shared_secret).routes(), tasks=shared_secret.tasks)
+def module(
+    accounts: AccountsService,
+    devices: DevicesService,
+    shared_secret: SharedSecretRegistration,
+    *,
+    users: Users,
+    rate_limits: RateLimits,
+    account_data_of: AccountDataOf,
+    dehydrated_of: DehydratedOf,
+) -> Module:
+    return Module(
+        name="admin",
+        routes=[
+            *AdminApi(accounts, devices, shared_secret).routes(),
+            *UsersApi(users, accounts, rate_limits, account_data_of).routes(),
+            *UserDevicesApi(users, accounts, devices, dehydrated_of).routes(),
+            *ServerApi().routes(),
+        ],
+        tasks=shared_secret.tasks,
+        starts=[rate_limits.start],
+        appliers=[rate_limits.apply],
+    )

@@ -15,6 +15,7 @@ from weft.modules.devices import DevicesService
 from weft.modules.devices.store import DeviceRow
 from weft.protocol.api.client import admin as api
 from weft.protocol.api.endpoint import Empty
+from weft.protocol.api.synapse_admin import registration as accounts_api
 from weft.protocol.errors import Forbidden
 from weft.protocol.identifiers import domain_of
 
@@ -34,8 +35,8 @@ class AdminApi:
             route(api.SET_ADMIN_SUSPEND_USER, self.set_suspended),
             route(api.GET_ADMIN_LOCK_USER, self.get_locked),
             route(api.SET_ADMIN_LOCK_USER, self.set_locked),
-            route(api.GET_REGISTRATION_NONCE, self.nonce),
-            route(api.SHARED_SECRET_REGISTER, self.register),
+            route(accounts_api.GET_REGISTRATION_NONCE, self.nonce),
+            route(accounts_api.SHARED_SECRET_REGISTER, self.register),
         ]
 
     async def whois(self, call: Call[api.UserRequest]) -> api.GetWhoIsResponse:
@@ -83,12 +84,14 @@ class AdminApi:
 
     # -- making accounts
 
-    async def nonce(self, call: Call[Empty]) -> api.GetRegistrationNonceResponse:
-        return api.GetRegistrationNonceResponse(nonce=await self._shared_secret.nonce())
+    async def nonce(self, call: Call[Empty]) -> accounts_api.GetRegistrationNonceResponse:
+        return accounts_api.GetRegistrationNonceResponse(nonce=await self._shared_secret.nonce())
 
-    async def register(self, call: Call[api.SharedSecretRegisterRequest]) -> api.SharedSecretRegisterResponse:
+    async def register(
+        self, call: Call[accounts_api.SharedSecretRegisterRequest]
+    ) -> accounts_api.SharedSecretRegisterResponse:
         user_id = await self._shared_secret.register(call.args)
-        response = api.SharedSecretRegisterResponse(user_id=user_id, home_server=domain_of(user_id))
+        response = accounts_api.SharedSecretRegisterResponse(user_id=user_id, home_server=domain_of(user_id))
         if not call.args.inhibit_login:
             sessions = self._accounts.sessions
             session = await sessions.begin(sessions.plan(user_id), display_name=None)

@@ -15,7 +15,7 @@ import structlog
 from weft.modules.accounts import AccountsService
 from weft.modules.admin import store
 from weft.modules.module import Task
-from weft.protocol.api.client.admin import SharedSecretRegisterRequest
+from weft.protocol.api.synapse_admin.registration import SharedSecretRegisterRequest
 from weft.protocol.errors import Forbidden, InvalidParam, MatrixError
 from weft.rooms.engine import Engine
 

@@ -74,6 +74,11 @@ class DehydratedDevices:
             raise NotFound("You have no dehydrated device.")
         return found
 
+    async def device_of(self, user_id: str) -> str | None:
+        """The id of the user's dehydrated device, if there is one."""
+        found = await self._engine.database.get(store.find, user_id)
+        return found.device_id if found is not None else None
+
     async def delete(self, user_id: str) -> str:
         """Removes the device and all that waits for it; returns its id. Raises `NotFound`."""
         found = await self.get(user_id)

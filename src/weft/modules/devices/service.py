@@ -23,6 +23,7 @@ OnDeleted = Callable[[WriteTransaction, str, Sequence[str]], None]
 class DevicesService:
     def __init__(self, database: Database, now_ms: Callable[[], int]) -> None:
         self._database = database
+        self._now_ms = now_ms
         self.last_seen = LastSeen(database, now_ms)
         self.on_deleted: list[OnDeleted] = []
 
@@ -38,6 +39,10 @@ class DevicesService:
         if found is None:
             raise NotFound("You have no such device.")
         return found
+
+    async def make(self, user_id: str, device_id: str) -> None:
+        """Makes a device on which nobody is logged in, unless it is there."""
+        await self._database.write(store.ensure, user_id, device_id, display_name="", now_ms=self._now_ms())
 
     async def rename(self, user_id: str, device_id: str, display_name: str) -> None:
         """Raises `NotFound`."""

@@ -11,8 +11,8 @@ from weft.http.call import Call, Route, route
 from weft.modules.media.administration import Administration
 from weft.modules.media.service import checked_mxc
 from weft.modules.media.store import Medium
-from weft.protocol.api.client import media_admin as api
 from weft.protocol.api.endpoint import Empty
+from weft.protocol.api.synapse_admin import media as api
 from weft.rooms.engine import Engine
 
 

@@ -85,6 +85,10 @@ class Profiles:
         if store.change(tx, user_id, lambda _: b"{}") is not None:
             self._tell(tx, user_id, b"{}")
 
+    def told_again(self, tx: WriteTransaction, user_id: str) -> None:
+        """Tells what a user is called, in the transaction in which an account that had ended begins again."""
+        self._tell(tx, user_id, store.find(tx, user_id) or b"{}")
+
     async def _change(self, user_id: str, key: str, edit: Callable[[bytes], bytes]) -> bool:
         now_ms = self._engine.outside.now_ms()
         return await self._engine.database.write(self._write, user_id, edit, key in fields.IN_ROOMS, now_ms)

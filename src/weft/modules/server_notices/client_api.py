@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from weft.http.call import Call, Route, route
-from weft.modules.server_notices import api
 from weft.modules.server_notices.service import ServerNotices
 from weft.protocol.api.client.room_events import EventIdResponse
+from weft.protocol.api.synapse_admin import server_notices as api
 from weft.storage.transaction_ids import TransactionKey
 
 

@@ -52,6 +52,10 @@ class UserDirectory:
         """Takes a user out, in the transaction in which the account ends."""
         store.hide(tx, user_id)
 
+    def unhide(self, tx: WriteTransaction, user_id: str) -> None:
+        """Lets a user in again, in the transaction in which the account begins anew and before it is indexed."""
+        store.unhide(tx, user_id)
+
     def apply(self, entries: Sequence[Entry]) -> None:
         """Follows which rooms are open."""
         for entry in entries:

@@ -52,6 +52,11 @@ def index(tx: WriteTransaction, user_id: str, profile: Mapping[str, str]) -> Non
     )
 
 
+def unhide(tx: WriteTransaction, user_id: str) -> None:
+    """Has an account whose end is over be found again, once it is indexed."""
+    tx.run("UPDATE user_directory SET hidden = 0 WHERE user_id = :user_id", user_id=user_id)
+
+
 def index_all(tx: WriteTransaction, users: Sequence[tuple[str, Mapping[str, str]]]) -> None:
     """As `index`, for users of other servers; nothing is written for those who are called the same as before."""
     ids = [user_id for user_id, _ in users]

@@ -24,7 +24,6 @@ from weft.protocol.api.client import (
     legacy,
     login,
     media,
-    media_admin,
     membership,
     openid,
     presence,
@@ -88,6 +87,5 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
     *openid.ENDPOINTS,
     *voip.ENDPOINTS,
     *admin.ENDPOINTS,
-    *media_admin.ENDPOINTS,
     *legacy.ENDPOINTS,
 )

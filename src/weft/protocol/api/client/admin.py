@@ -1,17 +1,16 @@
-"""Administrators' endpoints: who somebody is, suspension, locking, reports; and the one by which tools make accounts.
+"""Administrators' endpoints: who somebody is, suspension, locking, reports.
 
 https://spec.matrix.org/v1.19/client-server-api/#server-administration
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta, field
+from msgspec import field
 
-from weft.protocol.api.client.registration import Username
-from weft.protocol.api.endpoint import Auth, Empty, Endpoint, Path, Query, Struct, client
-from weft.protocol.api.types import Direction, DisplayName, Limit, Password, SessionKey, StreamToken, UserId
+from weft.protocol.api.endpoint import Auth, Endpoint, Path, Query, Struct, client
+from weft.protocol.api.types import Direction, Limit, StreamToken, UserId
 
 
 class UserRequest(Struct):
@@ -89,37 +88,11 @@ class GetReportsResponse(Struct):
     next_batch: str | None = None
 
 
-class GetRegistrationNonceResponse(Struct):
-    nonce: str
-
-
-class SharedSecretRegisterRequest(Struct):
-    """`mac` is the HMAC-SHA1, in hexadecimal, with the server's registration secret as its key, of the nonce, the user
-    name, the password, `admin` or `notadmin`, and the user type if there is one, with zero bytes between them.
-    """
-
-    nonce: SessionKey
-    username: Username
-    password: Password
-    mac: Annotated[str, Meta(max_length=128)]
-    admin: bool = False
-    displayname: DisplayName | None = None
-    user_type: Annotated[str, Meta(max_length=64)] | None = None
-    inhibit_login: bool = False
-
-
-class SharedSecretRegisterResponse(Struct):
-    user_id: str
-    home_server: str
-    access_token: str | None = None
-    device_id: str | None = None
-
-
 # Users may ask about themselves; the module checks that.
 GET_WHO_IS = Endpoint(
     operation_id="getWhoIs",
     method="GET",
-    paths=client("/admin/whois/{userId}"),
+    paths=(*client("/admin/whois/{userId}"), "/_synapse/admin/v1/whois/{userId}"),
     request=UserRequest,
     response=GetWhoIsResponse,
     auth=Auth.TOKEN,
@@ -176,27 +149,6 @@ GET_REPORTS = Endpoint(
     auth=Auth.ADMIN,
 )
 
-# Not the specification's: Synapse's, whose tools are in use everywhere. The shared secret is the authentication.
-GET_REGISTRATION_NONCE = Endpoint(
-    operation_id="getRegistrationNonce",
-    method="GET",
-    paths=("/_synapse/admin/v1/register",),
-    request=Empty,
-    response=GetRegistrationNonceResponse,
-    auth=Auth.NONE,
-    rate_limit="registration_token",
-)
-
-SHARED_SECRET_REGISTER = Endpoint(
-    operation_id="sharedSecretRegister",
-    method="POST",
-    paths=("/_synapse/admin/v1/register",),
-    request=SharedSecretRegisterRequest,
-    response=SharedSecretRegisterResponse,
-    auth=Auth.NONE,
-    rate_limit="registration_token",
-)
-
 ENDPOINTS = (
     GET_WHO_IS,
     GET_ADMIN_SUSPEND_USER,
@@ -204,6 +156,4 @@ ENDPOINTS = (
     GET_ADMIN_LOCK_USER,
     SET_ADMIN_LOCK_USER,
     GET_REPORTS,
-    GET_REGISTRATION_NONCE,
-    SHARED_SECRET_REGISTER,
 )

@@ -1,4 +1,4 @@
-"""The endpoint by which administrators send notices: not the specification's but Synapse's, whose tools are in use."""
+"""Messages from the server itself to its users."""
 
 from __future__ import annotations
 
@@ -43,3 +43,5 @@ SEND_SERVER_NOTICE_ONCE = Endpoint(
     response=EventIdResponse,
     auth=Auth.ADMIN,
 )
+
+ENDPOINTS = (SEND_SERVER_NOTICE, SEND_SERVER_NOTICE_ONCE)

@@ -1,20 +1,18 @@
-"""What administrators do with media: not the specification's but Synapse's endpoints, whose tools are in use.
+"""What administrators do with media.
 
 Times are milliseconds since 1970, sizes bytes.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta, field
+from msgspec import field
 
 from weft.protocol.api.client.media import MediaId
 from weft.protocol.api.endpoint import Auth, Empty, Endpoint, Path, Query, Struct
+from weft.protocol.api.synapse_admin.declaring import Number
 from weft.protocol.api.types import Limit, RoomId, ServerName, UserId
-
-#: A number that a database can hold.
-Number = Annotated[int, Meta(ge=0, le=(1 << 53))]
 
 
 class MediaRequest(Struct):
