@@ -118,7 +118,6 @@ REFUSED = [
     ("same port", "[[listeners]]\n[[listeners]]", "listeners.1.port: 127.0.0.1 port 8008 is listened on already"),
     ("half of TLS", f'[[listeners]]\ntls_certificate_file = "{__file__}"', "TLS needs both"),
     ("missing file", '[registration]\nshared_secret_file = "nowhere"', "does not exist or can't be read"),
-    ("tokens without a file", '[registration]\nmode = "token"', 'line 2: registration.mode: "token" needs token_file'),
     ("database", '[database]\nurl = "mysql://x"', 'database.url: expected "sqlite:FILE" or'),
     ("database without a file", '[database]\nurl = "sqlite::memory:"', 'database.url: write "sqlite:" and a file'),
     ("network", '[federation]\ndenied_addresses = ["10.0.0.0/99"]', "is not an IP address or network"),

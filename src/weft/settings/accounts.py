@@ -25,7 +25,8 @@ class Registration(Section, frozen=True, kw_only=True):
         Literal["closed", "token", "open"],
         Doc(
             text='"closed": only the administrator makes accounts (weft user create). "token": whoever has one of '
-            'the tokens in token_file. "open": everybody, without any check.',
+            "the tokens in token_file, or one that an administrator made on the running server (synadm regtok). "
+            '"open": everybody, without any check.',
             risk="An open server is found within days by people who send spam from it, and is then blocked by "
             'others. Use "open" only where strangers can\'t reach the server.',
         ),

@@ -9,12 +9,13 @@ from weft.modules.accounts.client_api import AccountsApi
 from weft.modules.accounts.hooks import Deactivation, Hooks, NewAccount
 from weft.modules.accounts.registration import Registration
 from weft.modules.accounts.registration_api import RegistrationApi
+from weft.modules.accounts.registration_tokens import RegistrationTokens
 from weft.modules.accounts.service import AccountsService
 from weft.modules.module import Module
 from weft.modules.ui_auth import UiAuthService
 from weft.settings import Settings
 
-__all__ = ["AccountsService", "Deactivation", "Hooks", "NewAccount", "Registration", "module"]
+__all__ = ["AccountsService", "Deactivation", "Hooks", "NewAccount", "Registration", "RegistrationTokens", "module"]
 
 
 def module(accounts: AccountsService, registration: Registration, ui_auth: UiAuthService, settings: Settings) -> Module:
@@ -25,7 +26,7 @@ def module(accounts: AccountsService, registration: Registration, ui_auth: UiAut
             *RegistrationApi(accounts, registration, ui_auth).routes(),
         ],
         followers=accounts.followers,
-        tasks=accounts.tasks,
+        tasks=[*accounts.tasks, *registration.tokens.tasks],
         starts=[accounts.start],
         appliers=[accounts.apply],
     )

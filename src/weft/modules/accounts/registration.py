@@ -1,7 +1,8 @@
 """Registering: who may, and what they are asked for.
 
-The mode decides: nobody, holders of a token, everybody. Documents to be accepted come on top. Tokens are read from
-their file each time, so that a new one is good at once and a removed one is not.
+The mode decides: nobody, holders of a token, everybody. Documents to be accepted come on top. Tokens are those that
+administrators make (`registration_tokens`), and those in the settings' file, which is read each time, so that a new one
+is good at once and a removed one is not.
 
 https://spec.matrix.org/v1.19/client-server-api/#account-registration
 """
@@ -9,21 +10,26 @@ https://spec.matrix.org/v1.19/client-server-api/#account-registration
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from weft.modules.accounts.registration_tokens import RegistrationTokens
 from weft.modules.accounts.service import AccountsService
 from weft.modules.accounts.sessions import Session
 from weft.modules.ui_auth import UiAuthService
+from weft.modules.ui_auth.sealing import name_of
 from weft.protocol import ui_auth as protocol_ui_auth
 from weft.protocol.errors import Forbidden, InvalidUsername, MatrixError, MissingParam
 from weft.protocol.ui_auth import Attempt, Scheme, StageFailed
+from weft.protocol.ui_auth import Session as PassedStages
 from weft.rooms.engine import Engine
 from weft.settings import Registration as RegistrationSettings
 from weft.settings import Term
+from weft.storage.database import WriteTransaction
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +43,7 @@ class Registration:
         self._engine = engine
         self._settings = settings
         self._accounts = accounts
+        self.tokens = RegistrationTokens(engine)
         self.scheme = _scheme(settings)
         self._terms = [(term.id, term.version) for term in settings.terms]
         ui_auth.checkers[protocol_ui_auth.REGISTRATION_TOKEN] = self._check_stage
@@ -60,11 +67,28 @@ class Registration:
         device_id: str | None,
         device_name: str | None,
         refreshable: bool,
+        passed: PassedStages,
     ) -> Session | None:
         """Makes the account of somebody who has passed all stages; their first session, unless they want none."""
         session = self._session(user_id, device_id, log_in=log_in, refreshable=refreshable)
-        await self._accounts.make(user_id, password, session=session, device_name=device_name, terms=self._terms)
+        async with self._using(passed) as take:
+            await self._accounts.make(
+                user_id, password, session=session, device_name=device_name, terms=self._terms, also=take
+            )
         return session
+
+    @asynccontextmanager
+    async def _using(self, passed: PassedStages) -> AsyncIterator[Callable[[WriteTransaction], None] | None]:
+        """What uses up the token that was shown, where it is one that is used up; it is given back after a failure."""
+        if not isinstance(passed.completed.get(protocol_ui_auth.REGISTRATION_TOKEN), str):
+            yield None
+            return
+        held = name_of(passed.session_id)
+        try:
+            yield lambda tx: self.tokens.take(tx, held)
+        except BaseException:
+            await self.tokens.release(held)
+            raise
 
     async def register_guest(self, device_name: str | None) -> Session:
         """https://spec.matrix.org/v1.19/client-server-api/#guest-access"""
@@ -75,12 +99,21 @@ class Registration:
         return session
 
     async def promote_guest(
-        self, token: str, user_id: str, password: str, *, log_in: bool, device_id: str | None, refreshable: bool
+        self,
+        token: str,
+        user_id: str,
+        password: str,
+        *,
+        log_in: bool,
+        device_id: str | None,
+        refreshable: bool,
+        passed: PassedStages,
     ) -> Session | None:
         """Makes the account of the guest whose token it is a full one, under the name that it has."""
         session = self._session(user_id, device_id, log_in=log_in, refreshable=refreshable)
-        await self.check_guest(token, user_id)
-        await self._accounts.promote_guest(user_id, password, session=session)
+        async with self._using(passed) as take:
+            await self.check_guest(token, user_id)
+            await self._accounts.promote_guest(user_id, password, session=session, also=take)
         return session
 
     async def check_guest(self, token: str, user_id: str) -> None:
@@ -99,17 +132,29 @@ class Registration:
 
     # -- registration tokens
 
-    def is_valid_token(self, token: str) -> bool:
+    async def is_valid_token(self, token: str) -> bool:
         """Whether somebody may register with it now. Raises `Forbidden` where nobody can register."""
         self.check_open()
-        if self._settings.mode != "token" or self._settings.token_file is None:
+        if self._settings.mode != "token":
+            return False
+        return await self.tokens.is_valid(token) or self._is_in_file(token)
+
+    def _is_in_file(self, token: str) -> bool:
+        if self._settings.token_file is None:
             return False
         given = token.encode()
         return any(hmac.compare_digest(given, each.encode()) for each in _tokens(self._settings.token_file))
 
-    async def _check_stage(self, attempt: Attempt) -> None:
-        if not self.is_valid_token(protocol_ui_auth.read_token(attempt.auth)):
-            raise StageFailed("This registration token is not known.")
+    async def _check_stage(self, attempt: Attempt) -> str | None:
+        """The stage of the token; finds out which one is used up, if it is one of those."""
+        self.check_open()
+        token = protocol_ui_auth.read_token(attempt.auth)
+        if self._settings.mode == "token":
+            if await self.tokens.hold(token, name_of(attempt.session.session_id)):
+                return token
+            if self._is_in_file(token):
+                return None
+        raise StageFailed("This registration token is not known, or was used up.")
 
 
 def required(password: str | None) -> str:

@@ -17,6 +17,7 @@ from weft.modules.ui_auth import UiAuthService
 from weft.protocol.api.client import registration as api
 from weft.protocol.errors import Forbidden, MissingParam
 from weft.protocol.identifiers import domain_of
+from weft.protocol.ui_auth import Session as PassedStages
 
 
 class RegistrationApi:
@@ -43,7 +44,7 @@ class RegistrationApi:
         await self._check(args)
         done = await self._ui_auth.authorise(call, self._registration.scheme, user_id=None)
         remembered = {key: value for key, value in done.body.items() if key != "kind"}
-        return await self._make(msgspec.convert(remembered, api.RegisterRequest))
+        return await self._make(msgspec.convert(remembered, api.RegisterRequest), done.session)
 
     async def _check(self, args: api.RegisterRequest) -> None:
         """What can be refused before anybody goes through the stages."""
@@ -54,7 +55,7 @@ class RegistrationApi:
         elif args.username is not None:
             await self._accounts.check_free(self._accounts.user_id_of(args.username))
 
-    async def _make(self, args: api.RegisterRequest) -> api.RegisterResponse:
+    async def _make(self, args: api.RegisterRequest, passed: PassedStages) -> api.RegisterResponse:
         password = required(args.password)
         if args.guest_access_token is not None:
             user_id = self._name(args)
@@ -65,6 +66,7 @@ class RegistrationApi:
                 log_in=not args.inhibit_login,
                 device_id=args.device_id,
                 refreshable=args.refresh_token,
+                passed=passed,
             )
             return _registered(user_id, session)
         user_id = self._accounts.user_id_of(args.username) if args.username else self._registration.new_name()
@@ -76,6 +78,7 @@ class RegistrationApi:
             device_id=args.device_id,
             device_name=args.initial_device_display_name,
             refreshable=args.refresh_token,
+            passed=passed,
         )
         return _registered(user_id, session)
 
@@ -95,7 +98,7 @@ class RegistrationApi:
     async def check_token(
         self, call: Call[api.RegistrationTokenValidityRequest]
     ) -> api.RegistrationTokenValidityResponse:
-        return api.RegistrationTokenValidityResponse(valid=self._registration.is_valid_token(call.args.token))
+        return api.RegistrationTokenValidityResponse(valid=await self._registration.is_valid_token(call.args.token))
 
 
 def _registered(user_id: str, session: Session | None) -> api.RegisterResponse:

@@ -167,10 +167,11 @@ class AccountsService:
         session: Session | None = None,
         device_name: str | None = None,
         terms: Sequence[tuple[str, str]] = (),
+        also: Callable[[WriteTransaction], None] | None = None,
     ) -> None:
         """Makes an account whose name was checked, and with it the planned session. Raises `UserInUse`.
 
-        `terms`: each document that was accepted, and its version.
+        `terms`: each document that was accepted, and its version. `also`: more for the same transaction.
         """
         hash_ = await self.hashed(password) if password is not None else None
         now_ms = self._now_ms()
@@ -184,13 +185,22 @@ class AccountsService:
                 created(tx, NewAccount(user_id, guest, now_ms, display_name))
             if session is not None:
                 self.sessions.open(tx, session, display_name=device_name)
+            if also is not None:
+                also(tx)
 
         try:
             await self._database.write(work)
         except UniqueViolation:
             raise _taken() from None
 
-    async def promote_guest(self, user_id: str, password: str | None, *, session: Session | None) -> None:
+    async def promote_guest(
+        self,
+        user_id: str,
+        password: str | None,
+        *,
+        session: Session | None,
+        also: Callable[[WriteTransaction], None] | None = None,
+    ) -> None:
         """Makes a guest's account a full one; the guest's sessions end. Raises `Forbidden` if it is no guest's."""
         hash_ = await self.hashed(password) if password is not None else None
 
@@ -200,6 +210,8 @@ class AccountsService:
             self._devices.remove_all(tx, user_id)
             if session is not None:
                 self.sessions.open(tx, session, display_name=None)
+            if also is not None:
+                also(tx)
 
         await self._database.write(work)
 

@@ -5,10 +5,11 @@ https://spec.matrix.org/v1.19/client-server-api/#server-administration
 
 from __future__ import annotations
 
-from weft.modules.accounts import AccountsService
+from weft.modules.accounts import AccountsService, RegistrationTokens
 from weft.modules.admin.client_api import AdminApi
 from weft.modules.admin.devices_api import DehydratedOf, UserDevicesApi
 from weft.modules.admin.rate_limits import RateLimits
+from weft.modules.admin.registration_tokens_api import RegistrationTokensApi
 from weft.modules.admin.server_api import ServerApi
 from weft.modules.admin.shared_secret import SharedSecretRegistration
 from weft.modules.admin.users import AroundAccounts, Users
@@ -24,6 +25,7 @@ def module(
     devices: DevicesService,
     shared_secret: SharedSecretRegistration,
     *,
+    tokens: RegistrationTokens,
     users: Users,
     rate_limits: RateLimits,
     account_data_of: AccountDataOf,
@@ -35,6 +37,7 @@ def module(
             *AdminApi(accounts, devices, shared_secret).routes(),
             *UsersApi(users, accounts, rate_limits, account_data_of).routes(),
             *UserDevicesApi(users, accounts, devices, dehydrated_of).routes(),
+            *RegistrationTokensApi(tokens).routes(),
             *ServerApi().routes(),
         ],
         tasks=shared_secret.tasks,

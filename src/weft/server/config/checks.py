@@ -98,8 +98,6 @@ def _database(settings: Settings) -> Iterator[Problem]:
 
 def _accounts(settings: Settings) -> Iterator[Problem]:
     registration = settings.registration
-    if registration.mode == "token" and registration.token_file is None:
-        yield ("registration", "mode"), '"token" needs token_file'
     yield from _file(("registration", "token_file"), registration.token_file)
     yield from _file(("registration", "shared_secret_file"), registration.shared_secret_file)
     for name in ("turn_secret_file", "turn_password_file", "livekit_secret_file"):

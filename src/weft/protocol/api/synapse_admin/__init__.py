@@ -11,12 +11,21 @@ from __future__ import annotations
 from typing import Any
 
 from weft.protocol.api.endpoint import Endpoint
-from weft.protocol.api.synapse_admin import devices, media, registration, server, server_notices, users
+from weft.protocol.api.synapse_admin import (
+    devices,
+    media,
+    registration,
+    registration_tokens,
+    server,
+    server_notices,
+    users,
+)
 
 ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
     *users.ENDPOINTS,
     *devices.ENDPOINTS,
     *registration.ENDPOINTS,
+    *registration_tokens.ENDPOINTS,
     *server_notices.ENDPOINTS,
     *media.ENDPOINTS,
     *server.ENDPOINTS,
