@@ -37,6 +37,8 @@ class Requester:
     server_name: str = ""
     suspended: bool = False
     locked: bool = False
+    #: The token was given by the OAuth 2.0 API, whose clients don't see what their user proves themselves by.
+    is_oauth: bool = False
     #: The application service that shows its own token, also where it speaks for another user.
     appservice_id: str | None = None
     #: The requests of this user are never limited.

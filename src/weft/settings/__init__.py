@@ -8,7 +8,7 @@ shapes; what needs more than one setting to be judged is in `weft.server.config.
 A setting needs a reason to exist. What has one right answer is a constant in the code that uses it.
 """
 
-from weft.settings.accounts import Passwords, Registration, Sessions, Term, UserDirectory
+from weft.settings.accounts import Oauth, Passwords, Registration, Sessions, Term, UserDirectory
 from weft.settings.federation import Federation, PolicyServer
 from weft.settings.limits import Limit, RateLimits
 from weft.settings.media import Media, ObjectStorage, UrlPreviews
@@ -30,6 +30,7 @@ __all__ = [
     "Listener",
     "Logging",
     "Media",
+    "Oauth",
     "ObjectStorage",
     "Passwords",
     "PolicyServer",

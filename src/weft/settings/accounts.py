@@ -76,6 +76,18 @@ class Sessions(Section, frozen=True, kw_only=True):
     ] = False
 
 
+class Oauth(Section, frozen=True, kw_only=True):
+    """Logging in by the browser (the OAuth 2.0 API), on pages of this server. It needs `server.public_url`."""
+
+    enabled: Annotated[
+        bool,
+        Doc(
+            text="Whether clients are offered it. A reverse proxy has to pass /_weft/oauth, /_weft/account and "
+            "/_weft/link on.",
+        ),
+    ] = True
+
+
 class Passwords(Section, frozen=True, kw_only=True):
     """How passwords are judged and stored (argon2id)."""
 

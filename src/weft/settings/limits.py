@@ -43,6 +43,7 @@ class RateLimits(Section, frozen=True, kw_only=True):
     registration: Annotated[Limit, _why("registration")] = _default("registration")
     registration_token: Annotated[Limit, _why("registration_token")] = _default("registration_token")
     refresh: Annotated[Limit, _why("refresh")] = _default("refresh")
+    oauth_client: Annotated[Limit, _why("oauth_client")] = _default("oauth_client")
     account: Annotated[Limit, _why("account")] = _default("account")
     message: Annotated[Limit, _why("message")] = _default("message")
     room_creation: Annotated[Limit, _why("room_creation")] = _default("room_creation")

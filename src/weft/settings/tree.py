@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from weft.protocol.api.client.voip import LIVEKIT_SERVICE
-from weft.settings.accounts import Passwords, Registration, Sessions, UserDirectory
+from weft.settings.accounts import Oauth, Passwords, Registration, Sessions, UserDirectory
 from weft.settings.federation import Federation, PolicyServer
 from weft.settings.limits import RateLimits
 from weft.settings.media import Media, UrlPreviews
@@ -32,6 +32,7 @@ class Settings(Section, frozen=True, kw_only=True):
     database: Database = Database()
     registration: Registration = Registration()
     sessions: Sessions = Sessions()
+    oauth: Oauth = Oauth()
     passwords: Passwords = Passwords()
     rate_limits: RateLimits = RateLimits()
     rooms: Rooms = Rooms()
@@ -45,6 +46,13 @@ class Settings(Section, frozen=True, kw_only=True):
     voip: Voip = Voip()
     url_previews: UrlPreviews = UrlPreviews()
     logging: Logging = Logging()
+
+    @property
+    def oauth_base(self) -> str | None:
+        """The address below which the OAuth 2.0 API lies, without a slash at its end; None where it is not offered."""
+        if not self.oauth.enabled or self.server.public_url is None:
+            return None
+        return self.server.public_url.rstrip("/")
 
     @property
     def livekit_service(self) -> str | None:

@@ -63,8 +63,13 @@ class Pages:
         """What went wrong, as a paragraph that screen readers say at once; nothing where there is no message."""
         return _filled(_SHARED, "problem", message=message) if message else Html("")
 
-    def page(self, title: str, content: Html, *, script: str | None = None, status: int = 200) -> Raw:
-        """A whole page. `script` names a file of the module's."""
+    def page(
+        self, title: str, content: Html, *, script: str | None = None, status: int = 200, leads_to: str = ""
+    ) -> Raw:
+        """A whole page. `script` names a file of the module's.
+
+        `leads_to`: besides this server, where a form's answer may send the browser, as `form-action` has it.
+        """
         style = _file(_SHARED, "style.css")
         code = _file(self._package, f"{script}.js") if script else ""
         markup = _filled(
@@ -79,7 +84,7 @@ class Pages:
             body=markup.text.encode(),
             status=status,
             content_type="text/html; charset=utf-8",
-            headers=_headers(style, code),
+            headers=_headers(style, code, leads_to),
         )
 
 
@@ -94,11 +99,11 @@ def _filled(package: str, template: str, /, **values: str | Html) -> Html:
     return Html(Template(_file(package, f"{template}.html")).substitute(filled))
 
 
-def _headers(style: str, code: str) -> dict[str, str]:
+def _headers(style: str, code: str, leads_to: str) -> dict[str, str]:
     policy = [
         "default-src 'none'",
         f"style-src '{_hash(style)}'",
-        "form-action 'self'",
+        f"form-action 'self' {leads_to}".rstrip(),
         "frame-ancestors 'none'",
         "base-uri 'none'",
     ]

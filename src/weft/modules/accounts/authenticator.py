@@ -79,4 +79,5 @@ def _requester(row: TokenRow) -> Requester:
         server_name=domain_of(row.user_id),
         suspended=row.suspended,
         locked=row.locked,
+        is_oauth=row.is_oauth,
     )

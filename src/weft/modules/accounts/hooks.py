@@ -33,5 +33,7 @@ class Hooks:
     deactivated: list[Callable[[WriteTransaction, Deactivation], None]] = field(default_factory=list)
     #: Called with the id of a user whose account had ended and begins again.
     reactivated: list[Callable[[WriteTransaction, str], None]] = field(default_factory=list)
+    #: Called with the user's id in the transaction that sets another password.
+    password_changed: list[Callable[[WriteTransaction, str], None]] = field(default_factory=list)
     #: Awaited in order with the user's id; bears being called again.
     after_deactivation: list[Callable[[str], Awaitable[None]]] = field(default_factory=list)

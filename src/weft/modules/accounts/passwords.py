@@ -24,7 +24,8 @@ _MAX_WAITING: Final = 50
 
 class Passwords:
     def __init__(self, settings: PasswordSettings, random_bytes: Callable[[int], bytes]) -> None:
-        self._minimum = settings.minimum_length
+        #: Characters that a new password has at least.
+        self.minimum = settings.minimum_length
         self._random_bytes = random_bytes
         self._hasher = PasswordHasher(
             time_cost=settings.time_cost,
@@ -40,8 +41,8 @@ class Passwords:
 
     def judge(self, password: str) -> None:
         """Raises `M_WEAK_PASSWORD`."""
-        if len(password) < self._minimum:
-            raise MatrixError(f"A password needs at least {self._minimum} characters.", errcode="M_WEAK_PASSWORD")
+        if len(password) < self.minimum:
+            raise MatrixError(f"A password needs at least {self.minimum} characters.", errcode="M_WEAK_PASSWORD")
 
     async def hash(self, password: str) -> str:
         salt = self._random_bytes(_SALT)

@@ -10,7 +10,7 @@ https://spec.matrix.org/v1.19/client-server-api/#account-registration
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from weft.modules.ui_auth import UiAuthService
 from weft.modules.ui_auth.sealing import name_of
 from weft.protocol import ui_auth as protocol_ui_auth
 from weft.protocol.errors import Forbidden, InvalidUsername, MatrixError, MissingParam
-from weft.protocol.ui_auth import Attempt, Scheme, StageFailed
+from weft.protocol.ui_auth import Attempt, Operation, Scheme, StageFailed
 from weft.protocol.ui_auth import Session as PassedStages
 from weft.rooms.engine import Engine
 from weft.settings import Registration as RegistrationSettings
@@ -130,6 +130,39 @@ class Registration:
             return None
         return self._accounts.sessions.plan(user_id, device_id=device_id, refreshable=refreshable)
 
+    # -- for pages
+
+    @property
+    def is_open(self) -> bool:
+        """Whether people can register by themselves."""
+        return self._settings.mode != "closed"
+
+    @property
+    def needs_token(self) -> bool:
+        return self._settings.mode == "token"
+
+    @property
+    def documents(self) -> Sequence[Term]:
+        """What has to be accepted, each in each of its languages."""
+        return self._settings.terms
+
+    async def by_form(self, user_id: str, password: str, token: str) -> None:
+        """Makes the account of somebody who has filled in all of it at once, and accepted the documents.
+
+        `token` counts where one is needed. Raises `Forbidden` if it is no good, and as `AccountsService.make`.
+        """
+        self.check_open()
+        passed = PassedStages(self._engine.outside.token(32), Operation("POST", ""), {})
+        if self.needs_token:
+            try:
+                held = await self._hold(token, passed.session_id)
+            except StageFailed as failure:
+                raise Forbidden(failure.message) from None
+            passed = protocol_ui_auth.completed(passed, protocol_ui_auth.REGISTRATION_TOKEN, held)
+        await self.register(
+            user_id, password, log_in=False, device_id=None, device_name=None, refreshable=False, passed=passed
+        )
+
     # -- registration tokens
 
     async def is_valid_token(self, token: str) -> bool:
@@ -147,10 +180,13 @@ class Registration:
 
     async def _check_stage(self, attempt: Attempt) -> str | None:
         """The stage of the token; finds out which one is used up, if it is one of those."""
+        return await self._hold(protocol_ui_auth.read_token(attempt.auth), attempt.session.session_id)
+
+    async def _hold(self, token: str, session_id: str) -> str | None:
+        """Has a session hold a use of a token; None for one that is not used up. Raises `StageFailed`."""
         self.check_open()
-        token = protocol_ui_auth.read_token(attempt.auth)
         if self._settings.mode == "token":
-            if await self.tokens.hold(token, name_of(attempt.session.session_id)):
+            if await self.tokens.hold(token, name_of(session_id)):
                 return token
             if self._is_in_file(token):
                 return None

@@ -237,6 +237,8 @@ class AccountsService:
             token_store.drop_login_tokens(tx, user_id)
             if end_sessions:
                 self._devices.remove_all(tx, user_id, but=but_device)
+            for changed in self.hooks.password_changed:
+                changed(tx, user_id)
 
         await self._database.write(work)
 
@@ -275,15 +277,16 @@ class AccountsService:
         if name.startswith("@") and ":" in name:
             localpart, _, domain = name[1:].partition(":")
             return f"@{_folded(localpart)}:{domain}"
-        return f"@{_folded(name)}:{self._default_domain}"
+        return f"@{_folded(name)}:{self.default_domain}"
 
     @property
-    def _default_domain(self) -> str:
+    def default_domain(self) -> str:
+        """The domain of a user who names none."""
         return next(iter(self._engine.server_names))
 
     def _candidates(self, name: str) -> list[str]:
         """Whom a name at login may mean: as it is written, then with upper case folded."""
-        exact = name if name.startswith("@") and ":" in name else f"@{name}:{self._default_domain}"
+        exact = name if name.startswith("@") and ":" in name else f"@{name}:{self.default_domain}"
         return list(dict.fromkeys([exact, self.user_id_of(name)]))
 
     def _count_try(self, user_id: str) -> None:

@@ -3,6 +3,10 @@
 A refresh gives a new pair of tokens whose `parent` is the refresh token that was used. That one goes on being good
 until one of the new pair is used: then it, its access token and every other pair given for it are removed.
 
+Refresh tokens of OAuth sessions are bound to the client. They begin with what all of a session have in common (its
+grant), so that one that was used up long ago still tells whose it was: whoever shows it has stolen it, or was stolen
+from.
+
 https://spec.matrix.org/v1.19/client-server-api/#refreshing-access-tokens
 """
 
@@ -15,10 +19,21 @@ from typing import Final, NamedTuple
 from weft.modules.accounts.store import TOKENS
 from weft.storage.database import Transaction, WriteTransaction
 
+REFRESH_PREFIX: Final = "wefr"
+#: Characters; as hard to guess as a token.
+GRANT_LENGTH: Final = 24
+
 
 def hash_of(token: str) -> bytes:
     """Under which a token is kept."""
     return hashlib.sha256(token.encode(errors="replace")).digest()
+
+
+def grant_of(refresh_token: str) -> str | None:
+    """The part that all refresh tokens of an OAuth session have in common; None for one of the legacy API."""
+    prefix, _, rest = refresh_token.partition("_")
+    grant, separator, _ = rest.partition("_")
+    return grant if prefix == REFRESH_PREFIX and separator and len(grant) == GRANT_LENGTH else None
 
 
 class NewTokens(NamedTuple):
@@ -27,6 +42,9 @@ class NewTokens(NamedTuple):
     access: bytes
     refresh: bytes | None
     expires_ms: int | None
+    #: Of an OAuth session.
+    client_id: str | None = None
+    grant: bytes | None = None
 
 
 class TokenRow(NamedTuple):
@@ -44,6 +62,7 @@ class TokenRow(NamedTuple):
     is_admin: bool
     suspended: bool
     locked: bool
+    is_oauth: bool
 
 
 #: In the place of a device id: the token speaks for the user on no device.
@@ -55,12 +74,13 @@ class RefreshRow(NamedTuple):
     user_id: str
     device_id: str
     parent: int | None
+    client_id: str | None
 
 
 def find_access(tx: Transaction, hash_: bytes) -> TokenRow | None:
     row = tx.one(
         """SELECT t.token_id, t.user_id, t.device_id, t.expires_ms, t.refresh_id, r.parent,
-                  u.is_guest, u.is_admin, u.suspended, u.locked
+                  u.is_guest, u.is_admin, u.suspended, u.locked, r.client_id IS NOT NULL
            FROM access_tokens t
            JOIN users u ON u.user_id = t.user_id
            LEFT JOIN refresh_tokens r ON r.refresh_id = t.refresh_id
@@ -73,7 +93,8 @@ def find_access(tx: Transaction, hash_: bytes) -> TokenRow | None:
 def hold_refresh(tx: WriteTransaction, hash_: bytes) -> RefreshRow | None:
     """Finds a refresh token; nobody else can use or remove it until the end of the transaction."""
     row = tx.one(
-        f"SELECT refresh_id, user_id, device_id, parent FROM refresh_tokens WHERE hash = :hash {tx.dialect.for_update}",
+        f"""SELECT refresh_id, user_id, device_id, parent, client_id FROM refresh_tokens
+            WHERE hash = :hash {tx.dialect.for_update}""",
         hash=hash_,
     )
     return RefreshRow(*row) if row else None
@@ -86,12 +107,14 @@ def issue(
     refresh_id = None
     if new.refresh is not None:
         refresh_id = tx.value(
-            """INSERT INTO refresh_tokens (hash, user_id, device_id, parent)
-               VALUES (:hash, :user_id, :device_id, :parent) RETURNING refresh_id""",
+            """INSERT INTO refresh_tokens (hash, user_id, device_id, parent, client_id, grant_hash)
+               VALUES (:hash, :user_id, :device_id, :parent, :client_id, :grant) RETURNING refresh_id""",
             hash=new.refresh,
             user_id=user_id,
             device_id=device_id,
             parent=parent,
+            client_id=new.client_id,
+            grant=new.grant,
         )
     tx.run(
         """INSERT INTO access_tokens (hash, user_id, device_id, created_ms, expires_ms, refresh_id)
@@ -164,6 +187,29 @@ def drop_unused(tx: WriteTransaction, parent: int) -> None:
 def _drop_access(tx: WriteTransaction, refresh_ids: list[int]) -> None:
     if refresh_ids:
         tx.run("DELETE FROM access_tokens WHERE refresh_id IN :refresh_ids", refresh_ids=refresh_ids)
+
+
+def device_of(tx: Transaction, hash_: bytes) -> tuple[str, str] | None:
+    """The user and the device that an access or refresh token speaks for, expired or not."""
+    for table in ("access_tokens", "refresh_tokens"):
+        row = tx.one(f"SELECT user_id, device_id FROM {table} WHERE hash = :hash", hash=hash_)
+        if row is not None:
+            return row[0], row[1]
+    return None
+
+
+def device_of_grant(tx: Transaction, grant: bytes) -> tuple[str, str] | None:
+    """The user and the device of an OAuth session that goes on."""
+    row = tx.one("SELECT user_id, device_id FROM refresh_tokens WHERE grant_hash = :grant LIMIT 1", grant=grant)
+    return (row[0], row[1]) if row else None
+
+
+def clients_in_use(tx: Transaction, client_ids: Sequence[str]) -> list[str]:
+    """Those of some OAuth clients that have a session."""
+    rows = tx.all(
+        "SELECT DISTINCT client_id FROM refresh_tokens WHERE client_id IN :client_ids", client_ids=list(client_ids)
+    )
+    return [row[0] for row in rows]
 
 
 def drop_of_devices(tx: WriteTransaction, user_id: str, device_ids: Sequence[str]) -> None:

@@ -38,6 +38,7 @@ _FORMERLY_UNSTABLE: Final = (
     "org.matrix.msc3030.stable",  # from a time to an event
     "uk.tcpip.msc4133.stable",  # profile fields
 )
+_OAUTH: Final = "org.matrix.msc2965"
 _UNSTABLE_PATH: Final = re.compile(r"/_matrix/client/unstable/([^/]+\.[^/]+)/")
 
 
@@ -45,7 +46,9 @@ class DiscoveryApi:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._versions = _json(
-            versions_api.GetVersionsResponse(versions=[*SPECIFICATION_VERSIONS], unstable_features=unstable_features())
+            versions_api.GetVersionsResponse(
+                versions=[*SPECIFICATION_VERSIONS], unstable_features=unstable_features(settings)
+            )
         )
         self._client = _client(settings)
         self._server = settings.well_known.server
@@ -86,11 +89,12 @@ class DiscoveryApi:
         return self._capabilities[_moderates(call.requester)]
 
 
-def unstable_features() -> dict[str, bool]:
+def unstable_features(settings: Settings) -> dict[str, bool]:
     """Features by the names they had: those of the unstable paths that are answered, and the ones that have no path."""
+    missing = set() if settings.oauth_base is not None else {_OAUTH}
     paths = (path for endpoint in client.ENDPOINTS for path in endpoint.paths)
     by_path = {match[1] for path in paths if (match := _UNSTABLE_PATH.match(path))}
-    return dict.fromkeys(sorted(by_path.union(_FORMERLY_UNSTABLE)), True)
+    return dict.fromkeys(sorted(by_path.union(_FORMERLY_UNSTABLE) - missing), True)
 
 
 def _moderates(requester: Requester) -> bool:

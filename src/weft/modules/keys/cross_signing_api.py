@@ -60,7 +60,7 @@ class CrossSigningApi:
 
     async def _consented(self, call: Call[api.UploadCrossSigningKeysRequest]) -> list[SigningKey]:
         """The keys to which the user has consented."""
-        done = await self._ui_auth.authorise(call, PASSWORD_ONLY, user_id=call.user_id)
+        done = await self._ui_auth.authorise(call, PASSWORD_ONLY, user_id=call.user_id, by_oauth=True)
         return self._keys(call.user_id, done.body)
 
     def _keys(self, user_id: str, body: dict[str, Any]) -> list[SigningKey]:

@@ -47,6 +47,12 @@ RATE_LIMITS: dict[str, RateLimit] = {
         per_second=0.1, burst=5, key=Key.ADDRESS, why="Guessing registration tokens and the server's shared secret."
     ),
     "refresh": RateLimit(per_second=0.5, burst=20, key=Key.ADDRESS, why="Guessing refresh tokens."),
+    "oauth_client": RateLimit(
+        per_second=0.2,
+        burst=20,
+        key=Key.ADDRESS,
+        why="Clients register at each login; what they say of themselves is kept.",
+    ),
     "account": RateLimit(
         per_second=0.1, burst=10, key=Key.USER, why="Work on the account that costs a hash or many room events."
     ),
