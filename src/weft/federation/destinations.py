@@ -56,6 +56,10 @@ class Destinations:
         """What is known of a server that does not answer; None of one that does, or was never tried."""
         return self._failing.get(server_name)
 
+    def all_failing(self) -> list[str]:
+        """The names of the servers that don't answer."""
+        return list(self._failing)
+
     def is_available(self, server_name: str) -> bool:
         """Whether it is worth a try now."""
         failing = self._failing.get(server_name)

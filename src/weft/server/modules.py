@@ -180,6 +180,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         membership.IdentityKeys(federation.fetch),
         exists=accounts_.exists,
         check_invite=memberships.check_invite,
+        check_room=memberships.check_open,
     )
     transactions_ = transactions.Transactions(engine, access)
     sending = room_events.Sending(engine, memberships, directory_)
@@ -215,17 +216,26 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         dehydrated_devices.module(
             dehydrated := dehydrated_devices.DehydratedDevices(engine, devices_, keys.DeviceKeys(engine), to_device_)
         ),
-        _admin(
+        admin.module(
             engine,
-            settings,
-            limiter,
-            accounts_,
-            registration,
-            devices_,
-            profiles,
-            propagation,
-            account_data_,
-            dehydrated,
+            admin.Parts(
+                accounts=accounts_,
+                tokens=registration.tokens,
+                devices=devices_,
+                shared_secret=admin.SharedSecretRegistration(
+                    engine, settings.registration.shared_secret_file, accounts_
+                ),
+                rate_limits=admin.RateLimits(engine.database, limiter, accounts_),
+                memberships=memberships,
+                user_rooms=user_rooms,
+                forms=forms,
+                reporting=(reporting_ := reporting.ReportingService(engine, sight)),
+                destinations=federation.destinations,
+                around=_around_accounts(profiles, propagation),
+                account_data_of=account_data_.contents,
+                dehydrated_of=dehydrated.device_of,
+                locate=directory_.locate,
+            ),
         ),
         directory.module(directory_, shows_rooms=settings.federation.public_rooms),
         discovery.module(settings),
@@ -271,7 +281,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         push_rules.module(engine, push_rules_),
         receipts.module(engine, receipts_, access),
         relations.module(relations.Relations(engine, history_, sight=sight, forms=forms)),
-        reporting.module(reporting.ReportingService(engine, sight)),
+        reporting.module(reporting_),
         room_creation.module(creation, upgrade),
         *_room_events(engine, accounts_, sending, room_state),
         room_inspection.module(engine, settings.registration.shared_secret_file),
@@ -370,35 +380,14 @@ def _accounts(
     return devices_, ui_auth_, accounts_
 
 
-def _admin(
-    engine: Engine,
-    settings: Settings,
-    limiter: Limiter,
-    accounts_: accounts.AccountsService,
-    registration: accounts.Registration,
-    devices_: devices.DevicesService,
-    profiles: profile.Profiles,
-    propagation: profile.Propagation,
-    account_data_: account_data.AccountData,
-    dehydrated: dehydrated_devices.DehydratedDevices,
-) -> Module:
-    """What administrators do."""
+def _around_accounts(profiles: profile.Profiles, propagation: profile.Propagation) -> admin.AroundAccounts:
+    """What administrators do with profiles."""
 
     async def set_profile(user_id: str, key: str, value: bytes) -> None:
         if await profiles.set_field(user_id, key, value):
             await propagation.begin(user_id)
 
-    around = admin.AroundAccounts(profile_of=profiles.profile_of, set_profile=set_profile)
-    return admin.module(
-        accounts_,
-        devices_,
-        admin.SharedSecretRegistration(engine, settings.registration.shared_secret_file, accounts_),
-        tokens=registration.tokens,
-        users=admin.Users(engine, accounts_, devices_, around),
-        rate_limits=admin.RateLimits(engine.database, limiter, accounts_),
-        account_data_of=account_data_.contents,
-        dehydrated_of=dehydrated.device_of,
-    )
+    return admin.AroundAccounts(profile_of=profiles.profile_of, set_profile=set_profile)
 
 
 def _room_events(

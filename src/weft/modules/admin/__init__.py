@@ -5,42 +5,86 @@ https://spec.matrix.org/v1.19/client-server-api/#server-administration
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from weft.federation.destinations import Destinations
 from weft.modules.accounts import AccountsService, RegistrationTokens
+from weft.modules.admin.blocks import RoomBlocks
 from weft.modules.admin.client_api import AdminApi
 from weft.modules.admin.devices_api import DehydratedOf, UserDevicesApi
+from weft.modules.admin.federation_api import FederationApi
+from weft.modules.admin.open_rooms import OpenSight, OpenViewing, nobody
 from weft.modules.admin.rate_limits import RateLimits
 from weft.modules.admin.registration_tokens_api import RegistrationTokensApi
+from weft.modules.admin.reports_api import ReportsApi
+from weft.modules.admin.rooms import AdministeredRooms
+from weft.modules.admin.rooms_api import Locate, RoomsApi
 from weft.modules.admin.server_api import ServerApi
 from weft.modules.admin.shared_secret import SharedSecretRegistration
+from weft.modules.admin.statistics_api import StatisticsApi
 from weft.modules.admin.users import AroundAccounts, Users
 from weft.modules.admin.users_api import AccountDataOf, UsersApi
 from weft.modules.devices import DevicesService
+from weft.modules.events import EventForms
+from weft.modules.events.user_rooms import UserRooms
+from weft.modules.history import History
+from weft.modules.membership import Memberships
 from weft.modules.module import Module
+from weft.modules.reporting import ReportingService
+from weft.rooms.engine import Engine
 
-__all__ = ["AroundAccounts", "RateLimits", "SharedSecretRegistration", "Users", "module"]
+__all__ = ["AroundAccounts", "Parts", "RateLimits", "SharedSecretRegistration", "module"]
 
 
-def module(
-    accounts: AccountsService,
-    devices: DevicesService,
-    shared_secret: SharedSecretRegistration,
-    *,
-    tokens: RegistrationTokens,
-    users: Users,
-    rate_limits: RateLimits,
-    account_data_of: AccountDataOf,
-    dehydrated_of: DehydratedOf,
-) -> Module:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What administrators look into and work with."""
+
+    accounts: AccountsService
+    tokens: RegistrationTokens
+    devices: DevicesService
+    shared_secret: SharedSecretRegistration
+    rate_limits: RateLimits
+    memberships: Memberships
+    user_rooms: UserRooms
+    forms: EventForms
+    reporting: ReportingService
+    destinations: Destinations
+    around: AroundAccounts
+    account_data_of: AccountDataOf
+    dehydrated_of: DehydratedOf
+    locate: Locate
+
+
+def module(engine: Engine, parts: Parts) -> Module:
+    accounts = parts.accounts
+    users = Users(engine, accounts, parts.devices, parts.around)
+    blocks = RoomBlocks(engine.database)
+    parts.memberships.closed.append(blocks.check)
+    rooms = AdministeredRooms(engine, parts.memberships)
+    sight = OpenSight(engine)
+    history = History(
+        engine,
+        viewing=OpenViewing(engine, parts.user_rooms, sight),
+        sight=sight,
+        forms=parts.forms,
+        ignored_users=nobody,
+    )
     return Module(
         name="admin",
         routes=[
-            *AdminApi(accounts, devices, shared_secret).routes(),
-            *UsersApi(users, accounts, rate_limits, account_data_of).routes(),
-            *UserDevicesApi(users, accounts, devices, dehydrated_of).routes(),
-            *RegistrationTokensApi(tokens).routes(),
+            *AdminApi(accounts, parts.devices, parts.shared_secret).routes(),
+            *UsersApi(users, accounts, parts.rate_limits, parts.account_data_of).routes(),
+            *UserDevicesApi(users, accounts, parts.devices, parts.dehydrated_of).routes(),
+            *RegistrationTokensApi(parts.tokens).routes(),
+            *RoomsApi(rooms, blocks, accounts, history, parts.forms, parts.locate).routes(),
+            *ReportsApi(engine, parts.reporting).routes(),
+            *FederationApi(engine, parts.destinations).routes(),
+            *StatisticsApi(engine.database).routes(),
             *ServerApi().routes(),
         ],
-        tasks=shared_secret.tasks,
-        starts=[rate_limits.start],
-        appliers=[rate_limits.apply],
+        tasks=parts.shared_secret.tasks,
+        starts=[parts.rate_limits.start, blocks.start],
+        appliers=[parts.rate_limits.apply, blocks.apply],
+        followers=[rooms.follower],
     )

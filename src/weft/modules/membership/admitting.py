@@ -60,6 +60,7 @@ class Admitting:
         *,
         exists: Exists,
         check_invite: CheckInvite,
+        check_room: Callable[[str], None],
     ) -> None:
         self._engine = engine
         self._access = access
@@ -67,6 +68,7 @@ class Admitting:
         self._identity_keys = identity_keys
         self._exists = exists
         self._check_invite = check_invite
+        self._check_room = check_room
 
     # -- joining
 
@@ -172,6 +174,7 @@ class Admitting:
                 extra={"room_version": version_id},
             )
         event = self._read_invite(origin, room_id, event_id, version, pdu)
+        self._check_room(room_id)
         failed = await self._engine.remote.incoming.failed_signatures([event])
         if failed:
             raise InvalidParam(f"The invite is not signed well: {failed[event.event_id]}")

@@ -74,6 +74,13 @@ class Memberships:
         self._is_guest = is_guest
         self._notices_localpart = notices_localpart
         self._on_replaced = on_replaced
+        #: Called with the id of a room before anybody of this server gets into it; raises what forbids that.
+        self.closed: list[Callable[[str], None]] = []
+
+    def check_open(self, room_id: str) -> None:
+        """Raises what forbids that anybody of this server gets into a room, or is invited to it."""
+        for check in self.closed:
+            check(room_id)
 
     # -- oneself
 
@@ -140,6 +147,7 @@ class Memberships:
     ) -> str:
         """Invites a user. Raises `M_INVITE_BLOCKED` where the user wants no invites."""
         room = await self._entered(requester.user_id, room_id)
+        self.check_open(room_id)
         await self.check_invite(target)
         made = await self.member_content(target, "invite", content, reason)
         if not self._engine.is_local(target):
@@ -271,6 +279,7 @@ class Memberships:
         self, requester: Requester, room_id: str, given: Content, reason: str | None, via: Sequence[str] = ()
     ) -> str:
         user_id = requester.user_id
+        self.check_open(room_id)
         room = self._engine.rooms.cached(room_id) or await self._engine.rooms.find(room_id)
         made = await self.member_content(user_id, "join", given, reason)
         if room is None or self._elsewhere.is_elsewhere(room):
@@ -313,6 +322,7 @@ class Memberships:
     async def _knock(
         self, user_id: str, room_id: str, given: Content, reason: str | None, via: Sequence[str] = ()
     ) -> str:
+        self.check_open(room_id)
         room = await self._engine.rooms.find(room_id)
         made = await self.member_content(user_id, "knock", given, reason)
         if room is None or self._elsewhere.is_elsewhere(room):

@@ -12,7 +12,7 @@ from typing import Final
 
 from weft.modules.events import Sight
 from weft.modules.reporting import store
-from weft.modules.reporting.store import NewReport, ReportRow
+from weft.modules.reporting.store import NewReport, ReportRow, Wanted
 from weft.protocol.errors import NotFound
 from weft.protocol.identifiers import parse_room_id, parse_user_id
 from weft.rooms.engine import Engine
@@ -20,6 +20,7 @@ from weft.storage.events import StoredEvent
 
 #: The specification had scores from -100 to 0; nobody needs to know how much more somebody sent.
 _MAX_SCORE: Final = 100
+_MAX_PAGE: Final = 1_000
 
 
 class ReportingService:
@@ -58,6 +59,26 @@ class ReportingService:
         """The reports that follow the one numbered `after`, and how many there are in all."""
         rows = await self._database.read(store.page, after, limit, newest_first=newest_first)
         return rows, await self._database.read(store.total)
+
+    async def of_events(
+        self, wanted: Wanted, *, start: int, limit: int, newest_first: bool
+    ) -> tuple[list[ReportRow], int]:
+        """A page of the reports of events, and how many there are in all."""
+        return await self._database.read(
+            store.of_events, wanted, start=start, limit=min(limit, _MAX_PAGE), newest_first=newest_first
+        )
+
+    async def of_event(self, number: int) -> ReportRow:
+        """A report of an event. Raises `NotFound`."""
+        found = await self._database.get(store.of_event, number)
+        if found is None:
+            raise NotFound("There is no such report of an event.")
+        return found
+
+    async def delete(self, number: int) -> None:
+        """Removes a report of an event. Raises `NotFound`."""
+        if not await self._database.write(store.delete, number):
+            raise NotFound("There is no such report of an event.")
 
     async def _visible(self, user_id: str, room_id: str, event_id: str) -> StoredEvent | None:
         room = await self._engine.rooms.find(room_id)

@@ -13,20 +13,28 @@ from typing import Any
 from weft.protocol.api.endpoint import Endpoint
 from weft.protocol.api.synapse_admin import (
     devices,
+    federation,
     media,
     registration,
     registration_tokens,
+    reports,
+    rooms,
     server,
     server_notices,
+    statistics,
     users,
 )
 
 ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
     *users.ENDPOINTS,
     *devices.ENDPOINTS,
+    *rooms.ENDPOINTS,
     *registration.ENDPOINTS,
     *registration_tokens.ENDPOINTS,
+    *reports.ENDPOINTS,
     *server_notices.ENDPOINTS,
     *media.ENDPOINTS,
+    *statistics.ENDPOINTS,
+    *federation.ENDPOINTS,
     *server.ENDPOINTS,
 )
