@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from weft.protocol.api import client, federation, synapse_admin
+from weft.protocol.api.declared import ANSWERED, ASKED
 
 PROOF = Path(__file__).parents[1] / "tests" / "spec" / "proof.json"
 
@@ -26,9 +26,7 @@ Calls = Mapping[str, frozenset[str]]
 def main(files: list[str]) -> None:
     calls = _read(line for file in files for line in Path(file).read_text(encoding="utf-8").splitlines())
     before: dict[str, str] = json.loads(PROOF.read_bytes()) if PROOF.exists() else {}
-    operations = sorted(
-        endpoint.name for endpoint in (*client.ENDPOINTS, *federation.ENDPOINTS, *synapse_admin.ENDPOINTS)
-    )
+    operations = sorted(endpoint.name for endpoint in (*ANSWERED, *ASKED))
     chosen = {operation: test for operation in operations if (test := _choose(operation, calls, before))}
     PROOF.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
     if missing := [operation for operation in operations if operation not in chosen]:

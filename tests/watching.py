@@ -16,18 +16,21 @@ import pytest
 
 from tests.spec import openapi
 from weft.http.router import Router
-from weft.protocol.api import client, federation, synapse_admin
+from weft.protocol.api.declared import ANSWERED, ASKED
 from weft.protocol.api.endpoint import Endpoint, Raw
 from weft.protocol.errors import MatrixError
 from weft.testing import Answer
 
 _ENDPOINTS: Router[Endpoint[Any, Any]] = Router()
-for _endpoint in (*client.ENDPOINTS, *federation.ENDPOINTS, *synapse_admin.ENDPOINTS):
+for _endpoint in ANSWERED:
     for _path in _endpoint.paths:
         _ENDPOINTS.add(_endpoint.method, _path, _endpoint)
 
 #: Operations whose errors are in OAuth's form, except for what is said before they are asked: 404, 413, 429.
 OAUTH_ERRORS = {"registerOauthClient", "getOauthToken", "revokeOauthToken"}
+_ASKED: Router[Endpoint[Any, Any]] = Router()
+for _endpoint in ASKED:
+    _ASKED.add(_endpoint.method, _endpoint.path, _endpoint)
 
 _succeeded: set[str] = set()
 _shown_by: dict[str, set[str]] = defaultdict(set)
@@ -54,6 +57,14 @@ def validated(method: str, path: str, answer: Answer) -> None:
         return
     if answer.headers.get("content-type", "").startswith("application/json"):
         openapi.validate_response(endpoint.operation_id, answer.status, answer.json, endpoint.api.value)
+
+
+def asked(method: str, target: str) -> None:
+    """Notes that the server asked something of somebody, and was answered well."""
+    try:
+        _succeeded.add(_ASKED.find(method, target.partition("?")[0].encode()).target.name)
+    except MatrixError:
+        return  # an older path
 
 
 @pytest.fixture(autouse=True)

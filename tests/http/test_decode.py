@@ -25,6 +25,11 @@ class Page(Struct):
     other: Query[str] | None = None
 
 
+class Others(Struct):
+    limit: Query[int] = 10
+    fields: Query[dict[str, str]] = msgspec.field(default_factory=dict)
+
+
 class Needs(Struct):
     where: Query[str]
 
@@ -291,3 +296,9 @@ def test_nothing_but_our_errors(body: bytes, query: bytes) -> None:
 def test_any_content_survives(value: Any) -> None:
     body = msgspec.json.encode({"content": value})
     assert decode(Optional, body=body) == {"content": {"content": value}}
+
+
+def test_parameters_that_no_field_names() -> None:
+    query = b"channel=%23x&limit=5&a+b=c&channel=y&access_token=secret&user_id=u&device_id=d"
+    assert decode(Others, query=query) == {"limit": 5, "fields": {"channel": "#x", "a b": "c"}}
+    assert decode(Others) == {"limit": 10, "fields": {}}

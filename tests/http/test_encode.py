@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from weft.http.decode import RequestDecoder
 from weft.http.encode import RequestEncoder
 from weft.http.router import Router
+from weft.protocol.api.application_service import third_party
 from weft.protocol.api.endpoint import Auth, Body, Empty, Endpoint, Header, Path, Query, Struct
 from weft.protocol.api.federation import backfill, events, inviting, joining, queries, transactions
 
@@ -115,3 +116,9 @@ def test_a_body_as_it_is() -> None:
         operation_id="upload", method="POST", paths=("/upload",), request=Upload, response=Empty, auth=Auth.NONE
     )
     assert RequestEncoder(upload).encode(Upload(content=b"\x00\xff")).body == b"\x00\xff"
+
+
+def test_a_mapping_is_spelled_as_parameters_of_their_own() -> None:
+    request = third_party.ByProtocolRequest(protocol="irc", fields={"channel": "#x y", "network": "libera"})
+    encoded = RequestEncoder(third_party.QUERY_LOCATION_BY_PROTOCOL).encode(request)
+    assert encoded.target == "/_matrix/app/v1/thirdparty/location/irc?channel=%23x%20y&network=libera"

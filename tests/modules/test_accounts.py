@@ -71,7 +71,7 @@ async def test_login_as_old_clients_do(server: TestServer) -> None:
             "M_FORBIDDEN",
         ),
         ({"type": "m.login.password", "identifier": {"type": "m.id.odd"}, "password": "x"}, 400, "M_INVALID_PARAM"),
-        ({"type": "m.login.application_service", "user": "alice"}, 403, "M_FORBIDDEN"),
+        ({"type": "m.login.application_service", "user": "alice"}, 401, "M_MISSING_TOKEN"),
         ({"type": "m.login.token", "token": "guess"}, 400, "M_UNKNOWN"),
         (by_password("alice") | {"device_id": "\n"}, 400, "M_INVALID_PARAM"),
         (by_password("alice") | {"device_id": "x" * 300}, 400, "M_INVALID_PARAM"),

@@ -140,7 +140,7 @@ async def test_who_is_made_an_administrator_counts_as_the_first(server: TestServ
 
 async def test_application_services_are_refused(server: TestServer) -> None:
     body = {"type": "m.login.application_service", "username": "bot"}
-    (await server.client().post(f"{V3}/register", body)).refused(403, "M_FORBIDDEN")
+    (await server.client().post(f"{V3}/register", body)).refused(401, "M_MISSING_TOKEN")
 
 
 async def test_names_of_application_services_are_theirs(server: TestServer) -> None:

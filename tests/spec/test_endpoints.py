@@ -15,8 +15,9 @@ import pytest
 from msgspec import inspect
 from tests.spec import openapi
 
-from weft.protocol.api import client, federation, synapse_admin
+from weft.protocol.api import application_service, client, federation, synapse_admin
 from weft.protocol.api.client import account, login, sync
+from weft.protocol.api.declared import ANSWERED, ASKED
 from weft.protocol.api.endpoint import Auth, Empty, Endpoint, In, Raw
 from weft.protocol.api.rate_limits import RATE_LIMITS
 
@@ -29,11 +30,8 @@ needs_spec = pytest.mark.skipif(
 #: Files of OpenAPI whose operations come with other parts of Weft.
 ELSEWHERE = {
     "administrative_contact.yaml": "third-party identifiers",
-    "appservice_ping.yaml": "application services",
-    "appservice_room_directory.yaml": "application services",
     "pusher.yaml": "push gateways",
     "sso_login_redirect.yaml": "single sign-on",
-    "third_party_lookup.yaml": "third-party networks",
     "third_party_membership.yaml": "third-party identifiers",
 }
 
@@ -88,6 +86,8 @@ REQUIRED_DIFFERS = {
     ("getRoomEvents", "dir"): "clients leave it out, and every server lets them",
     ("setRoomStateWithKey", "stateKey"): "a path without it means the empty state key",
     ("getRoomStateWithKey", "stateKey"): "a path without it means the empty state key",
+    ("application_service.queryLocationByAlias", "alias"): "we always send it",
+    ("application_service.queryUserByID", "userid"): "we always send it",
     ("federation.sendTransaction", "origin"): "the signature says it; we always send it",
     ("federation.sendTransaction", "origin_server_ts"): "nothing depends on it; we always send it",
     ("federation.sendTransaction", "pdus"): "none is as good as an empty list; we always send it",
@@ -144,7 +144,7 @@ WHOLE_ANSWER = {
     "federation.queryProfile": "free-form",
 }
 
-ENDPOINTS: tuple[AnyEndpoint, ...] = (*client.ENDPOINTS, *federation.ENDPOINTS, *synapse_admin.ENDPOINTS)
+ENDPOINTS: tuple[AnyEndpoint, ...] = (*ANSWERED, *ASKED)
 DECLARED: dict[str, AnyEndpoint] = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 IN_OPENAPI = [endpoint for endpoint in ENDPOINTS if endpoint.name not in NOT_IN_OPENAPI]
 
@@ -157,7 +157,7 @@ specified = pytest.mark.parametrize("endpoint", IN_OPENAPI, ids=lambda endpoint:
 
 @needs_spec
 def test_every_operation_is_declared_or_belongs_elsewhere() -> None:
-    prefixes = {"client-server": "", "server-server": "federation."}
+    prefixes = {"client-server": "", "server-server": "federation.", "application-service": "application_service."}
     expected = {
         prefixes[row["api"]] + row["operationId"]
         for row in openapi.rows()
@@ -174,7 +174,8 @@ def test_each_operation_is_declared_once() -> None:
 
 
 def test_an_endpoint_is_named_after_its_operation() -> None:
-    for module in [*vars(client).values(), *vars(federation).values(), *vars(synapse_admin).values()]:
+    apis = (client, federation, synapse_admin, application_service)
+    for module in [module for api in apis for module in vars(api).values()]:
         for name, value in vars(module).items() if hasattr(module, "ENDPOINTS") else ():
             if isinstance(value, Endpoint):
                 assert name == re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value.operation_id).upper()
@@ -236,6 +237,8 @@ def test_its_authentication_is_the_specifications(endpoint: AnyEndpoint) -> None
         Auth.NONE: "none",
         Auth.OPTIONAL: "access_token (optional)",
         Auth.SERVER: "federation signature (X-Matrix)",
+        Auth.HS_TOKEN: "hs_token",
+        Auth.APPLICATION_SERVICE: "as_token",
     }
     assert kinds.get(endpoint.auth, "access_token") == operation_of(endpoint).auth
 

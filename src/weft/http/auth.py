@@ -59,6 +59,7 @@ class Rule:
     suspended: bool = False
     locked: bool = False
     admin: bool = False
+    service: bool = False
 
 
 def rule_for(auth: Auth, method: str) -> Rule:
@@ -74,6 +75,7 @@ def rule_for(auth: Auth, method: str) -> Rule:
         suspended=reading or auth in _SUSPENDED,
         locked=auth is Auth.LOCKED,
         admin=auth is Auth.ADMIN,
+        service=auth is Auth.APPLICATION_SERVICE,
     )
 
 
@@ -87,7 +89,7 @@ async def authenticate(
 ) -> Requester | None:
     """Who the request is from, or None where nobody has to say. Waits only if the token is not cached."""
     try:
-        token = _token(authorization, query)
+        token = token_of(authorization, query)
         if token is None:
             if rule.required:
                 raise MissingToken("No access token was given.")
@@ -95,7 +97,7 @@ async def authenticate(
         requester = authenticator.cached(token) or await authenticator.by_token(token)
         if requester is None:
             raise UnknownToken("The access token is unknown or has expired.", extra={"soft_logout": False})
-        if requester.appservice_id is not None and b"user_id=" in query:
+        if requester.appservice_id is not None and (b"user_id=" in query or b"device_id=" in query):
             requester = await _acting_as(authenticator, requester, query)
         check(rule, requester)
     except MatrixError:
@@ -117,9 +119,12 @@ def check(rule: Rule, requester: Requester) -> None:
         raise MatrixError("Guests can't do this.", errcode="M_GUEST_ACCESS_FORBIDDEN", status=403)
     if rule.admin and not requester.is_admin:
         raise Forbidden("Only administrators of this server may do this.")
+    if rule.service and requester.appservice_id is None:
+        raise Forbidden("Only an application service may do this, with its own token.")
 
 
-def _token(authorization: bytes | None, query: bytes) -> str | None:
+def token_of(authorization: bytes | None, query: bytes) -> str | None:
+    """The access token of a request, from its header or its query; None if it has none."""
     if authorization is not None and authorization[:7].lower() == b"bearer ":
         return authorization[7:].strip().decode("latin-1") or None
     if b"access_token=" in query:

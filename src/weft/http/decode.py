@@ -45,6 +45,10 @@ def decoder_of(endpoint: Endpoint[Any, Any]) -> RequestDecoder[Any]:
     return RequestDecoder(endpoint)
 
 
+#: Parameters that say who asks, whatever the endpoint.
+_OF_EVERY_REQUEST: Final = frozenset({"access_token", "user_id", "device_id"})
+
+
 class RequestDecoder(Generic[Q]):
     """Builds requests of one type. Safe to share; holds no state between requests."""
 
@@ -61,7 +65,9 @@ class RequestDecoder(Generic[Q]):
         #: The fields all come from outside the body, or all are keys of it: one step makes the request.
         self._only_outside = len(outside) == len(fields)
         self._only_inside = len(inside) == len(fields)
-        self._query = {field.wire: self._slot(field) for field in outside if field.place is In.QUERY}
+        queried = [field for field in outside if field.place is In.QUERY]
+        self._query = {field.wire: self._slot(field) for field in queried if not field.is_mapping}
+        self._others = next((self._slot(field)[0] for field in queried if field.is_mapping), None)
         self._headers = {
             field.name.replace("_", "-").encode(): self._slot(field)[0] for field in outside if field.place is In.HEADER
         }
@@ -78,7 +84,7 @@ class RequestDecoder(Generic[Q]):
         """`values` are the path's parameters by `path_names`; it is filled further."""
         if self._only_inside and self._body is not None:
             return typing.cast(Q, self._body.decode(body))
-        if query and self._query:
+        if query and (self._query or self._others is not None):
             self._read_query(query, values)
         if self._headers:
             self._read_headers(headers, values)
@@ -107,8 +113,11 @@ class RequestDecoder(Generic[Q]):
         encoded = "%" in text or "+" in text
         for pair in text.split("&"):
             name, _, value = pair.partition("=")
-            slot = self._query.get(_plain(name) if encoded else name)
+            name = _plain(name) if encoded else name
+            slot = self._query.get(name)
             if slot is None:
+                if self._others is not None and name not in _OF_EVERY_REQUEST:
+                    values.setdefault(self._others, {}).setdefault(name, _plain(value) if encoded else value)
                 continue
             key, is_list = slot
             if is_list:

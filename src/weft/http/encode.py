@@ -52,6 +52,9 @@ class RequestEncoder(Generic[Q]):
 
     def _pairs(self, request: Q) -> Iterator[str]:
         for field, value in self._given(self._query, request, omits=True):
+            if isinstance(value, dict):
+                yield from (f"{quote(key, safe='')}={quote(one, safe='')}" for key, one in value.items())
+                continue
             for one in value if isinstance(value, list | tuple) else [value]:
                 yield f"{quote(field.wire, safe='')}={quote(_text(one), safe='')}"
 

@@ -18,7 +18,7 @@ from weft.protocol.api.endpoint import In
 class Field:
     """A field of a request type: its names, where it travels, and what of its type matters."""
 
-    __slots__ = ("info", "is_list", "is_plain_text", "name", "place", "wire")
+    __slots__ = ("info", "is_list", "is_mapping", "is_plain_text", "name", "place", "wire")
 
     def __init__(self, info: msgspec.structs.FieldInfo) -> None:
         self.info = info
@@ -27,6 +27,8 @@ class Field:
         self.place = place_of(info.type)
         kinds = {get_origin(kind) or kind for kind in alternatives(info.type)}
         self.is_list = bool(kinds & {list, tuple, set, frozenset})
+        #: In the query: every parameter that no other field names.
+        self.is_mapping = dict in kinds
         self.is_plain_text = info.required and info.type == typing.Annotated[str, self.place]
 
 

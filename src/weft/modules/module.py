@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from weft.federation.sender import Outgoing
 from weft.http.call import Requester, Route
+from weft.rooms.room import Room
 from weft.storage.followers import Follower
 from weft.storage.positions import Entry, Vector
 
@@ -44,12 +45,40 @@ class Module:
     edus: Mapping[str, EduHandler] = field(default_factory=dict)
     #: What it tells other servers besides events.
     outgoing: Sequence[Outgoing] = ()
+    #: What it tells application services besides events.
+    overheard: Overheard | None = None
     #: Numbers for Prometheus.
     collectors: Sequence[Collector] = ()
     #: Brings what the module keeps in memory up to date with committed entries; must not wait.
     appliers: Sequence[Callable[[Sequence[Entry]], None]] = ()
     #: Kinds of entries that nobody looks up in the log once they are old: a table says how things are.
     fleeting: Sequence[str] = ()
+
+
+class Hearing(Protocol):
+    """What one application service is interested in."""
+
+    def owns(self, user_id: str) -> bool:
+        """Whether a user is the service's."""
+
+    async def hears_room(self, room: Room) -> bool: ...
+
+    async def hears_user(self, user_id: str) -> bool:
+        """Whether a user is the service's, or in a room that it hears."""
+
+
+class Overheard(Protocol):
+    """What a module tells application services that want to hear what passes.
+
+    https://spec.matrix.org/v1.19/application-service-api/#pushing-ephemeral-data
+    """
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of log entries that it is made from."""
+
+    async def told(self, entries: Sequence[Entry], hearing: Hearing) -> list[bytes]:
+        """Whole JSON objects about entries of these kinds, those of rooms with their `room_id`."""
 
 
 @dataclass(slots=True)

@@ -44,6 +44,11 @@ def spliced(client: bytes, unsigned: bytes | None, room_id: str | None = None) -
     return client + room + b',"unsigned":' + unsigned + b"}"
 
 
+def in_room(event: bytes, room_id: str) -> bytes:
+    """A whole event, which is a JSON object with members, with its `room_id`."""
+    return spliced(event[:-1], None, room_id)
+
+
 def stripped(event: Event) -> dict[str, Any]:
     """The event as those see it who are not in the room.
 

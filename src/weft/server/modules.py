@@ -16,6 +16,7 @@ from weft.modules import (
     account_data,
     accounts,
     admin,
+    application_services,
     dehydrated_devices,
     delayed_events,
     devices,
@@ -63,7 +64,7 @@ from weft.protocol.errors import LimitExceeded
 from weft.protocol.identifiers import localpart_of
 from weft.rooms.access import RoomAccess
 from weft.rooms.engine import Engine
-from weft.server.config import read_secret
+from weft.server.config import read_registrations, read_secret
 from weft.server.federating import http_client, previews_client
 from weft.server.sending import sender_cursors, sender_module
 from weft.settings import Settings
@@ -75,6 +76,7 @@ TABLES = (
     "weft.modules.account_data",
     "weft.modules.accounts",
     "weft.modules.admin",
+    "weft.modules.application_services",
     "weft.modules.dehydrated_devices",
     "weft.modules.delayed_events",
     "weft.modules.devices",
@@ -116,7 +118,7 @@ class Modules:
 def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: Federation) -> Modules:
     """Makes every module of the server."""
     # Who one is.
-    devices_, ui_auth_, accounts_ = _accounts(engine, settings)
+    devices_, ui_auth_, accounts_, services = _accounts(engine, settings)
     registration = accounts.Registration(engine, settings.registration, accounts_, ui_auth_)
 
     # Events on their way to clients.
@@ -155,7 +157,13 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     on_replaced = _carrying_over(account_data_, push_rules_)
 
     # Rooms.
-    directory_ = directory.Directory(engine, settings.rooms, directory.RemoteDirectories(asking))
+    directory_ = directory.Directory(
+        engine,
+        settings.rooms,
+        directory.RemoteDirectories(asking),
+        services=services.registrations,
+        ask_service=services.ask_alias,
+    )
     viewing = membership.Viewing(engine, user_rooms, sight)
     stripped_states = membership.StrippedStates(engine)
     elsewhere = membership.Elsewhere(engine)
@@ -178,7 +186,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         access,
         elsewhere,
         membership.IdentityKeys(federation.fetch),
-        exists=accounts_.exists,
+        exists=services.exists,
         check_invite=memberships.check_invite,
         check_room=memberships.check_open,
     )
@@ -298,7 +306,18 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         user_directory.module(engine, user_directory_),
     ]
     transactions_.edus = {edu_type: handle for part in parts for edu_type, handle in part.edus.items()}
-    parts.append(sender_module(engine, [told for part in parts for told in part.outgoing]))
+    parts += [
+        sender_module(engine, [told for part in parts for told in part.outgoing]),
+        application_services.module(
+            engine,
+            services,
+            forms=forms,
+            sharing=sharing,
+            parts=parts,
+            aliases_of=directory_.numbered_aliases,
+            set_network_visibility=directory_.set_network_visibility,
+        ),
+    ]
     around = sync.Surroundings(
         filter_of=filters_.named,
         ignored_users=account_data_.ignored_users,
@@ -366,7 +385,13 @@ def _limit_of(limiter: Limiter) -> Callable[[str, str], None]:
 
 def _accounts(
     engine: Engine, settings: Settings
-) -> tuple[devices.DevicesService, ui_auth.UiAuthService, accounts.AccountsService]:
+) -> tuple[
+    devices.DevicesService,
+    ui_auth.UiAuthService,
+    accounts.AccountsService,
+    application_services.ApplicationServices,
+]:
+    registrations = read_registrations(settings)
     devices_ = devices.DevicesService(engine.database, engine.outside.now_ms)
     ui_auth_ = ui_auth.UiAuthService(engine)
     accounts_ = accounts.AccountsService(
@@ -374,10 +399,11 @@ def _accounts(
         settings,
         devices=devices_,
         ui_auth=ui_auth_,
+        services=registrations,
         # The server's own voice is nobody's account.
         is_reserved=lambda user_id: localpart_of(user_id) == settings.server_notices.localpart,
     )
-    return devices_, ui_auth_, accounts_
+    return devices_, ui_auth_, accounts_, application_services.ApplicationServices(engine, registrations, accounts_)
 
 
 def _around_accounts(profiles: profile.Profiles, propagation: profile.Propagation) -> admin.AroundAccounts:

@@ -9,6 +9,7 @@ A setting needs a reason to exist. What has one right answer is a constant in th
 """
 
 from weft.settings.accounts import Oauth, Passwords, Registration, Sessions, Term, UserDirectory
+from weft.settings.application_services import ApplicationServices
 from weft.settings.federation import Federation, PolicyServer
 from weft.settings.limits import Limit, RateLimits
 from weft.settings.media import Media, ObjectStorage, UrlPreviews
@@ -19,6 +20,7 @@ from weft.settings.values import ByteSize, Count, Doc, Duration, Port, Section
 from weft.settings.voip import Voip
 
 __all__ = [
+    "ApplicationServices",
     "ByteSize",
     "Contact",
     "Count",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from weft.protocol.api.client.voip import LIVEKIT_SERVICE
 from weft.settings.accounts import Oauth, Passwords, Registration, Sessions, UserDirectory
+from weft.settings.application_services import ApplicationServices
 from weft.settings.federation import Federation, PolicyServer
 from weft.settings.limits import RateLimits
 from weft.settings.media import Media, UrlPreviews
@@ -39,6 +40,7 @@ class Settings(Section, frozen=True, kw_only=True):
     presence: Presence = Presence()
     federation: Federation = Federation()
     policy_server: PolicyServer = PolicyServer()
+    application_services: ApplicationServices = ApplicationServices()
     user_directory: UserDirectory = UserDirectory()
     server_notices: ServerNotices = ServerNotices()
     search: Search = Search()

@@ -48,6 +48,8 @@ class AccountsApi:
         flows = [api.LoginFlow(type=PASSWORD)]
         if self._login_tokens:
             flows.append(api.LoginFlow(type="m.login.token", get_login_token=True))
+        if self._accounts.services:
+            flows.append(api.LoginFlow(type="m.login.application_service"))
         return api.GetLoginFlowsResponse(flows=flows)
 
     async def login(self, call: Call[api.LoginRequest]) -> api.LoginResponse:
@@ -57,7 +59,7 @@ class AccountsApi:
             case "m.login.token" if self._login_tokens:
                 return self._logged_in(await self._by_token(call.args))
             case "m.login.application_service":
-                raise Forbidden("There are no application services here.")
+                return self._logged_in(await self._by_service(call))
         raise MatrixError("This type of login is not known here.")
 
     async def _by_password(self, call: Call[api.LoginRequest]) -> Session:
@@ -71,6 +73,19 @@ class AccountsApi:
         session = await self._begin(account.user_id, args, verified=account.password)
         await self._accounts.refresh_hash(account, args.password)
         return session
+
+    async def _by_service(self, call: Call[api.LoginRequest]) -> Session:
+        """https://spec.matrix.org/v1.19/application-service-api/#server-admin-style-permissions"""
+        service = self._accounts.authenticator.service(call)
+        identifier = read_identifier(call.raw_json)
+        if not isinstance(identifier, UserIdentifier):
+            raise Forbidden("An application service names the user that it logs in.")
+        user_id = self._accounts.user_id_of(identifier.user)
+        if not service.has_user(user_id):
+            raise MatrixError("The user is not in the application service's namespaces.", errcode="M_EXCLUSIVE")
+        if await self._accounts.find(user_id) is None:
+            raise Forbidden("There is no such user: register it first.")
+        return await self._begin(user_id, call.args)
 
     async def _by_token(self, args: api.LoginRequest) -> Session:
         if args.token is None:

@@ -90,6 +90,14 @@ class Registration:
             await self.tokens.release(held)
             raise
 
+    async def register_of_service(
+        self, user_id: str, *, log_in: bool, device_id: str | None, device_name: str | None, refreshable: bool
+    ) -> Session | None:
+        """Makes the account of a user of an application service; they have no password and never administer."""
+        session = self._session(user_id, device_id, log_in=log_in, refreshable=refreshable)
+        await self._accounts.make(user_id, None, admin=False, session=session, device_name=device_name)
+        return session
+
     async def register_guest(self, device_name: str | None) -> Session:
         """https://spec.matrix.org/v1.19/client-server-api/#guest-access"""
         if not self._settings.guests:

@@ -15,7 +15,7 @@ from weft.modules.accounts.service import AccountsService
 from weft.modules.accounts.sessions import Session
 from weft.modules.ui_auth import UiAuthService
 from weft.protocol.api.client import registration as api
-from weft.protocol.errors import Forbidden, MissingParam
+from weft.protocol.errors import MissingParam
 from weft.protocol.identifiers import domain_of
 from weft.protocol.ui_auth import Session as PassedStages
 
@@ -39,12 +39,31 @@ class RegistrationApi:
             session = await self._registration.register_guest(args.initial_device_display_name)
             return _registered(session.user_id, session)
         if args.type == "m.login.application_service":
-            raise Forbidden("There are no application services here.")
+            return await self._of_service(call)
         self._registration.check_open()
         await self._check(args)
         done = await self._ui_auth.authorise(call, self._registration.scheme, user_id=None)
         remembered = {key: value for key, value in done.body.items() if key != "kind"}
         return await self._make(msgspec.convert(remembered, api.RegisterRequest), done.session)
+
+    async def _of_service(self, call: Call[api.RegisterRequest]) -> api.RegisterResponse:
+        """A user of an application service: no stages, no password.
+
+        https://spec.matrix.org/v1.19/application-service-api/#server-admin-style-permissions
+        """
+        args, service = call.args, self._accounts.authenticator.service(call)
+        if args.username is None:
+            raise MissingParam("Missing required key `username`.")
+        user_id = self._accounts.user_id_of(args.username)
+        await self._accounts.check_free(user_id, by=service)
+        session = await self._registration.register_of_service(
+            user_id,
+            log_in=not args.inhibit_login,
+            device_id=args.device_id,
+            device_name=args.initial_device_display_name,
+            refreshable=args.refresh_token,
+        )
+        return _registered(user_id, session)
 
     async def _check(self, args: api.RegisterRequest) -> None:
         """What can be refused before anybody goes through the stages."""

@@ -26,6 +26,7 @@ from weft.modules.devices import DevicesService
 from weft.modules.module import Task
 from weft.modules.ui_auth import UiAuthService
 from weft.protocol import ui_auth as protocol_ui_auth
+from weft.protocol.application_services import NO_SERVICES, Registration, Registrations
 from weft.protocol.errors import (
     Forbidden,
     InvalidParam,
@@ -48,7 +49,7 @@ _LIMIT: Final = "login"
 
 
 class AccountsService:
-    """`is_reserved` tells which user ids are not for people to register, because an application service has them."""
+    """`is_reserved` tells which user ids are not for people to register, because they are the server's own."""
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class AccountsService:
         *,
         devices: DevicesService,
         ui_auth: UiAuthService,
+        services: Registrations = NO_SERVICES,
         is_reserved: Callable[[str], bool] = lambda user_id: False,
     ) -> None:
         self._engine = engine
@@ -70,7 +72,8 @@ class AccountsService:
         self.erased: set[str] = set()
         self.passwords = Passwords(settings.passwords, engine.outside.random_bytes)
         self.sessions = Sessions(engine, settings.sessions, devices)
-        self.authenticator = TokenAuthenticator(engine, devices)
+        self.authenticator = TokenAuthenticator(engine, devices, services)
+        self.services = services
         self.tasks = [Task(name="expired login tokens", every_seconds=600, run=self.sessions.prune)]
         self.followers = [Follower("accounts that ended", {"account"}, self._after)]
         ui_auth.checkers[protocol_ui_auth.PASSWORD] = self._check_stage
@@ -123,18 +126,23 @@ class AccountsService:
 
     # -- making
 
-    def check_name(self, user_id: str) -> None:
-        """Whether a new account may have this id. Raises `InvalidUsername`, or `M_EXCLUSIVE`."""
+    def check_name(self, user_id: str, *, by: Registration | None = None) -> None:
+        """Whether a new account may have this id. Raises `InvalidUsername`, or `M_EXCLUSIVE`.
+
+        `by`: the application service that makes it, in whose namespaces it has to be.
+        """
         if not self._engine.is_local(user_id):
             raise InvalidUsername("That is not a domain of this server.")
         if not is_valid_localpart_for_registration(localpart_of(user_id), domain_of(user_id)):
             raise InvalidUsername("A user name is made of a-z, 0-9 and the characters . _ = - / +, and not too long.")
-        if self._is_reserved(user_id):
+        if by is not None and not by.has_user(user_id):
+            raise MatrixError("The name is not in the application service's namespaces.", errcode="M_EXCLUSIVE")
+        if self._is_reserved(user_id) or self.services.user_is_taken(user_id, by=by.id if by else None):
             raise MatrixError("This user name is reserved for an application service.", errcode="M_EXCLUSIVE")
 
-    async def check_free(self, user_id: str) -> None:
+    async def check_free(self, user_id: str, *, by: Registration | None = None) -> None:
         """`check_name`, and that nobody has the name or ever had it. Raises `UserInUse` too."""
-        self.check_name(user_id)
+        self.check_name(user_id, by=by)
         if await self.find(user_id) is not None:
             raise _taken()
 

@@ -12,7 +12,7 @@ from weft.modules.devices.service import DevicesService
 from weft.modules.devices.store import DeviceRow
 from weft.modules.ui_auth import PASSWORD_ONLY, UiAuthService
 from weft.protocol.api.client import devices as api
-from weft.protocol.api.endpoint import Empty
+from weft.protocol.api.endpoint import Empty, Raw
 
 
 class DevicesApi:
@@ -35,8 +35,12 @@ class DevicesApi:
     async def get(self, call: Call[api.GetDeviceRequest]) -> api.Device:
         return _shown(await self._devices.one(call.user_id, call.args.device_id))
 
-    async def rename(self, call: Call[api.UpdateDeviceRequest]) -> Empty:
+    async def rename(self, call: Call[api.UpdateDeviceRequest]) -> Empty | Raw:
         name = call.args.display_name
+        if call.requester.appservice_id is not None and await self._devices.make(
+            call.user_id, call.args.device_id, name or ""
+        ):
+            return Raw(status=201, body=b"{}")
         if name is None:
             await self._devices.one(call.user_id, call.args.device_id)
         else:

@@ -9,11 +9,13 @@ https://spec.matrix.org/v1.19/client-server-api/#device-management
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from weft.modules.devices import store
 from weft.modules.devices.last_seen import LastSeen
 from weft.modules.devices.store import DeviceRow
-from weft.protocol.errors import NotFound
+from weft.protocol.errors import InvalidParam, NotFound
+from weft.protocol.identifiers import is_valid_device_id
 from weft.storage.database import Database, WriteTransaction
 
 #: Called with the user and the device ids that have just been removed.
@@ -40,9 +42,19 @@ class DevicesService:
             raise NotFound("You have no such device.")
         return found
 
-    async def make(self, user_id: str, device_id: str) -> None:
-        """Makes a device on which nobody is logged in, unless it is there."""
-        await self._database.write(store.ensure, user_id, device_id, display_name="", now_ms=self._now_ms())
+    async def has(self, user_id: str, device_id: str) -> bool:
+        return await self._database.get(store.one, user_id, device_id) is not None
+
+    async def make(self, user_id: str, device_id: str, display_name: str = "") -> bool:
+        """Makes a device on which nobody is logged in; False if there is one of that name, which keeps its own.
+
+        Raises `InvalidParam` for what can be no device id.
+        """
+        if not is_valid_device_id(device_id):
+            raise InvalidParam("A device id is a short text that can be read.")
+        return await self._database.write(
+            partial(store.ensure, display_name=display_name, now_ms=self._now_ms()), user_id, device_id
+        )
 
     async def rename(self, user_id: str, device_id: str, display_name: str) -> None:
         """Raises `NotFound`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from weft.graph.build import Draft
@@ -18,6 +18,7 @@ from weft.http.call import Requester
 from weft.modules.directory import store
 from weft.modules.directory.remote import Located, RemoteDirectories
 from weft.protocol.api.client.directory import PublicRoomsAsked, PublicRoomsResponse
+from weft.protocol.application_services import NO_SERVICES, Registration, Registrations
 from weft.protocol.errors import AuthRuleViolation, Forbidden, InvalidParam, MatrixError, NotFound, WeftError
 from weft.protocol.identifiers import domain_of, is_valid_room_alias, is_valid_room_id
 from weft.protocol.power_levels import PowerLevels
@@ -41,7 +42,18 @@ _MOST_ASKED: Final = 10
 class Directory:
     """Answers what aliases point to and which rooms are published, and changes both."""
 
-    def __init__(self, engine: Engine, settings: RoomSettings, remote: RemoteDirectories) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: RoomSettings,
+        remote: RemoteDirectories,
+        *,
+        services: Registrations = NO_SERVICES,
+        ask_service: Callable[[str], Awaitable[bool]] | None = None,
+    ) -> None:
+        """`ask_service` says whether an application service has just made an alias that is not known."""
+        self._services = services
+        self._ask_service = ask_service
         self._engine = engine
         self._settings = settings
         self._remote = remote
@@ -79,6 +91,9 @@ class Directory:
         if not is_valid_room_alias(alias):
             raise InvalidParam("This is not a room alias.")
         found = await self._engine.database.get(store.alias, alias)
+        if found is None and self._ask_service is not None and not self._is_remote(alias):
+            made = await self._ask_service(alias)
+            found = await self._engine.database.get(store.alias, alias) if made else None
         if found is None:
             raise NotFound(f"Room alias {alias} not found.")
         return found
@@ -114,13 +129,24 @@ class Directory:
         return alias
 
     def check_may_alias(self, requester: Requester, alias: str) -> None:
-        """Whether the user may make an alias of that name, whatever it is for."""
+        """Whether the user may make an alias of that name, whatever it is for.
+
+        Raises `M_EXCLUSIVE` where the name is an application service's, or the service's user wants another's.
+        """
         if not is_valid_room_alias(alias) or any(character.isspace() for character in alias):
             raise InvalidParam("This is not a room alias.")
         if not self._engine.is_local_domain(domain_of(alias)):
             raise InvalidParam("Aliases of other servers can't be changed here.")
-        if self._settings.aliases == "administrators" and not requester.is_admin:
+        service = self._service_of(requester)
+        if self._services.alias_is_taken(alias, by=requester.appservice_id) or (
+            service is not None and not service.has_alias(alias)
+        ):
+            raise MatrixError(f"Room alias {alias} is not yours to make.", errcode="M_EXCLUSIVE")
+        if self._settings.aliases == "administrators" and not requester.is_admin and service is None:
             raise Forbidden("Only administrators of this server may make room aliases.")
+
+    def _service_of(self, requester: Requester) -> Registration | None:
+        return self._services.get(requester.appservice_id) if requester.appservice_id is not None else None
 
     async def is_free(self, alias: str) -> bool:
         return await self._engine.database.get(store.alias, alias) is None
@@ -144,7 +170,12 @@ class Directory:
             raise InvalidParam("Aliases of other servers can't be changed here.")
         found = await self.alias(alias)
         room = await self._engine.rooms.get(found.room_id)
-        if found.creator != requester.user_id and not await self._may_administer(requester, room):
+        service = self._service_of(requester)
+        if self._services.alias_is_taken(alias, by=requester.appservice_id) and not requester.is_admin:
+            raise MatrixError("Only the application service whose alias it is can delete it.", errcode="M_EXCLUSIVE")
+        is_own = service is not None and service.has_alias(alias)
+        may = is_own or found.creator == requester.user_id or await self._may_administer(requester, room)
+        if not may:
             raise Forbidden("Only who made the alias or who may set the room's canonical alias can delete it.")
         if not await self._engine.database.write(store.delete_alias, alias, found.room):
             raise NotFound(f"Room alias {alias} not found.")
@@ -232,6 +263,18 @@ class Directory:
         else:
             await self._engine.database.write(store.unpublish, room.number)
 
+    async def set_network_visibility(
+        self, service_id: str, network_id: str, room_id: str, visibility: Literal["public", "private"]
+    ) -> None:
+        """Puts a room into an application service's directory of one network, or takes it out."""
+        room = await self._engine.rooms.get(room_id)
+        change = store.publish_in_network if visibility == "public" else store.unpublish_in_network
+        await self._engine.database.write(change, room.number, store.Network(service_id, network_id))
+
+    async def numbered_aliases(self, room: int) -> list[str]:
+        """This server's aliases of a room, by its number."""
+        return await self._engine.database.get(store.aliases_of, room)
+
     async def page_of(self, server: str | None, asked: PublicRoomsAsked) -> PublicRoomsResponse:
         """A page of a server's directory, ours if it is None."""
         if server is None or self.is_ours(server):
@@ -243,17 +286,16 @@ class Directory:
 
         `federated`: for somebody of another server.
         """
-        if asked.third_party_instance_id is not None:
-            if asked.include_all_networks:
-                raise InvalidParam("third_party_instance_id can't be used with include_all_networks.")
-            # No room of the directory belongs to a third-party network.
-            return PublicRoomsResponse(chunk=[], total_room_count_estimate=0)
+        if asked.third_party_instance_id is not None and asked.include_all_networks:
+            raise InvalidParam("third_party_instance_id can't be used with include_all_networks.")
         mark, backwards = _parse(asked.since)
         words = asked.filter.generic_search_term if asked.filter else None
         wanted = store.Wanted(
             words=words.casefold() if words else None,
             room_types=asked.filter.room_types if asked.filter else None,
             federated=federated,
+            network=_network(asked.third_party_instance_id),
+            all_networks=asked.include_all_networks,
         )
         await self._refresh()
         most = min(asked.limit or _DEFAULT_LIMIT, _MOST)
@@ -284,6 +326,14 @@ class Directory:
             return False
         levels = PowerLevels.of(current, create, room.version)
         return levels.user(requester.user_id) >= levels.event(_CANONICAL, is_state=True)
+
+
+def _network(instance_id: str | None) -> store.Network | None:
+    """The network that an instance names, as `/thirdparty/protocols` spells it; another is one without rooms."""
+    if instance_id is None:
+        return None
+    service_id, _, network_id = instance_id.partition("|")
+    return store.Network(service_id, network_id)
 
 
 def _listed_aliases(content: Mapping[str, Any]) -> list[str]:

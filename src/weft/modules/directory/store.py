@@ -75,16 +75,52 @@ def move_aliases(tx: WriteTransaction, old: int, new: int) -> None:
 # -- published rooms
 
 
+class Network(NamedTuple):
+    """A third-party network, and the application service that keeps its directory."""
+
+    service_id: str
+    network_id: str
+
+
 def is_published(tx: Transaction, room: int) -> bool:
-    return tx.one("SELECT 1 FROM published_rooms WHERE room = :room", room=room) is not None
+    return tx.one("SELECT 1 FROM published_rooms WHERE room = :room AND main = 1", room=room) is not None
 
 
 def publish(tx: WriteTransaction, room: int) -> None:
-    tx.run("INSERT INTO published_rooms (room) VALUES (:room) ON CONFLICT (room) DO NOTHING", room=room)
+    tx.run("INSERT INTO published_rooms (room) VALUES (:room) ON CONFLICT (room) DO UPDATE SET main = 1", room=room)
 
 
 def unpublish(tx: WriteTransaction, room: int) -> None:
-    tx.run("DELETE FROM published_rooms WHERE room = :room", room=room)
+    tx.run("UPDATE published_rooms SET main = 0 WHERE room = :room", room=room)
+    _drop_unlisted(tx, room)
+
+
+def publish_in_network(tx: WriteTransaction, room: int, network: Network) -> None:
+    tx.run(
+        """INSERT INTO network_rooms (service_id, network_id, room) VALUES (:service_id, :network_id, :room)
+           ON CONFLICT DO NOTHING""",
+        room=room,
+        **network._asdict(),
+    )
+    tx.run("INSERT INTO published_rooms (room, main) VALUES (:room, 0) ON CONFLICT (room) DO NOTHING", room=room)
+
+
+def unpublish_in_network(tx: WriteTransaction, room: int, network: Network) -> None:
+    tx.run(
+        "DELETE FROM network_rooms WHERE service_id = :service_id AND network_id = :network_id AND room = :room",
+        room=room,
+        **network._asdict(),
+    )
+    _drop_unlisted(tx, room)
+
+
+def _drop_unlisted(tx: WriteTransaction, room: int) -> None:
+    """What is listed nowhere is not kept."""
+    tx.run(
+        """DELETE FROM published_rooms WHERE room = :room AND main = 0
+           AND NOT EXISTS (SELECT 1 FROM network_rooms n WHERE n.room = :room)""",
+        room=room,
+    )
 
 
 def outdate(tx: WriteTransaction, room: int) -> None:
@@ -150,12 +186,15 @@ def _listed(tx: Transaction, room: int, room_id: str, snapshot: int) -> Listed:
 class Wanted:
     """Which of the published rooms. `room_types`: None for any; None in it is a room without a type.
 
-    `federated`: only those that users of other servers may be in.
+    `federated`: only those that users of other servers may be in. `network`: those of one network; None: those of the
+    main directory, or of all where `all_networks`.
     """
 
     words: str | None = None
     room_types: Sequence[str | None] | None = None
     federated: bool = False
+    network: Network | None = None
+    all_networks: bool = False
 
 
 class Mark(NamedTuple):
@@ -205,6 +244,14 @@ def _where(wanted: Wanted) -> tuple[str, dict[str, object]]:
     if wanted.federated:
         conditions.append("federated = 1")
     params: dict[str, object] = {}
+    if wanted.network is not None:
+        conditions.append(
+            """room IN (SELECT n.room FROM network_rooms n
+                        WHERE n.service_id = :service_id AND n.network_id = :network_id)"""
+        )
+        params |= wanted.network._asdict()
+    elif not wanted.all_networks:
+        conditions.append("main = 1")
     if wanted.words is not None:
         escaped = wanted.words.replace("!", "!!").replace("%", "!%").replace("_", "!_")
         conditions.append("words LIKE :pattern ESCAPE '!'")

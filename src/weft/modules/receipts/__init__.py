@@ -3,6 +3,7 @@
 from weft.modules.module import Module
 from weft.modules.receipts.client_api import ClientApi
 from weft.modules.receipts.federation import EDU, ReceiptsFederation
+from weft.modules.receipts.overheard import ReceiptsOverheard
 from weft.modules.receipts.service import Receipts
 from weft.modules.receipts.sync import ReceiptsSync
 from weft.rooms.access import RoomAccess
@@ -19,5 +20,6 @@ def module(engine: Engine, receipts: Receipts, access: RoomAccess) -> Module:
         sync=ReceiptsSync(engine, receipts),
         edus={EDU: federation.take},
         outgoing=(federation,),
+        overheard=ReceiptsOverheard(engine),
         appliers=(receipts.apply,),
     )

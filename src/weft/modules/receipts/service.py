@@ -18,7 +18,7 @@ from weft.modules.receipts.store import FULLY_READ, KIND, PRIVATE, PRIVATE_KIND,
 from weft.protocol.errors import Forbidden, InvalidParam, NotFound
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
-from weft.storage.database import WriteTransaction
+from weft.storage.database import Database, WriteTransaction
 from weft.storage.derived import Derived
 from weft.storage.positions import Entry
 
@@ -152,6 +152,13 @@ class Receipts:
         for receipt in await self._engine.database.get(store.private_of_user, user_id):
             rooms.setdefault(receipt.room, []).append(receipt)
         return {room: event_of(receipts) for room, receipts in rooms.items()} or _NONE
+
+
+async def receipts_of(database: Database, entries: Sequence[Entry]) -> list[Receipt]:
+    """The receipts of log entries, the newest last; those of other processes' entries are read."""
+    told = [entry.payload for entry in entries if isinstance(entry.payload, Receipt)]
+    positions = [entry.position for entry in entries if not isinstance(entry.payload, Receipt)]
+    return told + await database.get(store.at_positions, positions) if positions else told
 
 
 def event_of(receipts: Iterable[Receipt]) -> bytes:

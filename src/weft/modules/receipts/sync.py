@@ -5,11 +5,11 @@ https://spec.matrix.org/v1.19/client-server-api/#receipts
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from weft.modules.module import Sync
 from weft.modules.receipts import store
-from weft.modules.receipts.service import Receipts, event_of
+from weft.modules.receipts.service import Receipts, event_of, receipts_of
 from weft.modules.receipts.store import KIND, PRIVATE_KIND, Receipt
 from weft.rooms.engine import Engine
 from weft.storage.positions import Entry, Vector
@@ -67,12 +67,5 @@ class ReceiptsSync:
             return await self._engine.database.read(
                 store.changed_since, sync.user_id, list(sync.joined.values()), since
             )
-        return await self._of_entries(entries, sync.user_id)
-
-    async def _of_entries(self, entries: Sequence[Entry], user_id: str) -> list[Receipt]:
-        """The receipts of entries, the newest last; those of other processes' entries are read."""
-        told = [entry.payload for entry in entries if isinstance(entry.payload, Receipt)]
-        positions = [entry.position for entry in entries if not isinstance(entry.payload, Receipt)]
-        if positions:
-            told += await self._engine.database.get(store.at_positions, positions)
-        return [receipt for receipt in told if receipt.receipt_type == store.PUBLIC or receipt.user_id == user_id]
+        told = await receipts_of(self._engine.database, entries)
+        return [receipt for receipt in told if receipt.receipt_type == store.PUBLIC or receipt.user_id == sync.user_id]

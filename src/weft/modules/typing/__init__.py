@@ -4,6 +4,7 @@ from weft.modules.module import Module, Task
 from weft.modules.typing import store
 from weft.modules.typing.client_api import ClientApi
 from weft.modules.typing.federation import EDU, TypingFederation
+from weft.modules.typing.overheard import TypingOverheard
 from weft.modules.typing.service import Typing
 from weft.modules.typing.sync import TypingSync
 from weft.rooms.access import RoomAccess
@@ -21,6 +22,7 @@ def module(engine: Engine, typing: Typing, access: RoomAccess) -> Module:
         tasks=(Task(name="typing", every_seconds=1.0, run=typing.end_expired),),
         edus={EDU: federation.take},
         outgoing=(federation,),
+        overheard=TypingOverheard(engine, typing),
         appliers=(typing.apply,),
         fleeting=(store.KIND,),
     )

@@ -3,7 +3,7 @@
 The request type is a `msgspec.Struct` whose fields say where they travel:
 
 * `Path[T]`: a `{name}` of the path, percent-decoded;
-* `Query[T]`: a query parameter;
+* `Query[T]`: a query parameter; `Query[dict[str, str]]`: all those that no other field names;
 * `Header[T]`: a header, its name being the field's with `-` for `_`;
 * `Body[T]`: the whole body (for endpoints whose body is not an object of known keys); `Body[bytes]`: as it came;
 * anything else: a key of the JSON body.
@@ -49,6 +49,7 @@ class Auth(Enum):
     SUSPENDED = "an access token, not a guest's, also while the account is suspended"
     GUEST_SUSPENDED = "an access token, a guest's too, also while the account is suspended"
     LOCKED = "an access token, whoever's, also while the account is suspended or locked"
+    APPLICATION_SERVICE = "the token of an application service"
     ADMIN = "the access token of a server administrator"
     SERVER = "a request signed by another server"
     HS_TOKEN = "the token that a homeserver shows to an application service"
@@ -59,6 +60,7 @@ class Api(Enum):
 
     CLIENT = "client-server"
     FEDERATION = "server-server"
+    APPLICATION_SERVICE = "application-service"
 
 
 class Struct(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -131,3 +133,9 @@ def client(path: str, *, v: str = "v3", unstable: tuple[str, ...] = (), r0: bool
 def federation(path: str, *, v: str = "v1") -> tuple[str, ...]:
     """The path of a Server-Server endpoint: `/_matrix/federation/{v}{path}`."""
     return (f"/_matrix/federation/{v}{path}",)
+
+
+def application_service(path: str, *, before: str | None = None) -> tuple[str, ...]:
+    """The path of an Application Service endpoint: `/_matrix/app/v1{path}`, and the one that services had before."""
+    stable = f"/_matrix/app/v1{path}"
+    return (stable,) if before is None else (stable, before)

@@ -8,6 +8,7 @@ frozen `Settings` whose paths are absolute. `from_values` does the same for a pr
 
 from weft.server.config.errors import SettingsError
 from weft.server.config.read import database_url, from_values, load, read_secret
+from weft.server.config.registrations import read_registrations
 from weft.settings import Settings
 
-__all__ = ["Settings", "SettingsError", "database_url", "from_values", "load", "read_secret"]
+__all__ = ["Settings", "SettingsError", "database_url", "from_values", "load", "read_registrations", "read_secret"]

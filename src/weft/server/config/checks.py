@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from weft.protocol.identifiers.server_names import is_valid_server_name
 from weft.protocol.room_versions import ROOM_VERSIONS
+from weft.server.config import registrations
 from weft.settings import Listener, Settings
 
 Problem = tuple[tuple[str | int, ...], str]
@@ -33,6 +34,7 @@ def problems(settings: Settings) -> Iterator[Problem]:
     yield from _accounts(settings)
     yield from _federation(settings)
     yield from _media(settings)
+    yield from registrations.problems(settings)
     if settings.rooms.default_version not in ROOM_VERSIONS:
         yield ("rooms", "default_version"), f"there is no room version {settings.rooms.default_version!r}"
 
