@@ -31,10 +31,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "spec-coverage.md"
 PROOF = ROOT / "tests" / "spec" / "proof.json"
 
-#: A route that is there for another operation, while this one's use of it isn't.
-OTHER_USE = {"inviteBy3PID"}
-
-#: What this server asks of others: application services.
+#: What this server asks of others: application services, identity servers.
 _ASKED = {endpoint.name for endpoint in ASKED}
 
 APIS = {
@@ -58,7 +55,7 @@ class Weft:
 
     def endpoint(self, row: Row) -> str | None:
         """The name of an operation's endpoint."""
-        return None if row["operationId"] in OTHER_USE else self.declared.get((row["method"], row["path"]))
+        return self.declared.get((row["method"], row["path"]))
 
     def state(self, row: Row) -> str:
         endpoint = self.endpoint(row)

@@ -212,8 +212,8 @@ async def test_power_levels_are_overridden_key_by_key(server: TestServer) -> Non
                     {"id_server": "id.test", "id_access_token": "x", "medium": "email", "address": "a@b.test"}
                 ]
             },
-            403,
-            "M_THREEPID_DENIED",
+            400,
+            "M_SERVER_NOT_TRUSTED",
         ),
     ],
 )

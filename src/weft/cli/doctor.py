@@ -86,6 +86,8 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
         settings.registration.shared_secret_file,
         settings.registration.token_file,
         settings.database.password_file,
+        settings.email.password_file,
+        settings.sms.token_file,
     )
     files.extend(file for file in named if file)
     files.extend(listener.tls_key_file for listener in settings.listeners if listener.tls_key_file)

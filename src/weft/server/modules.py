@@ -50,6 +50,7 @@ from weft.modules import (
     sliding_sync,
     spaces,
     sync,
+    third_party_ids,
     to_device,
     transactions,
     typing,
@@ -118,8 +119,7 @@ class Modules:
 def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: Federation) -> Modules:
     """Makes every module of the server."""
     # Who one is.
-    devices_, ui_auth_, accounts_, services = _accounts(engine, settings)
-    registration = accounts.Registration(engine, settings.registration, accounts_, ui_auth_)
+    devices_, ui_auth_, accounts_, registration, services = _accounts(engine, settings)
 
     # Events on their way to clients.
     user_rooms = events.UserRooms(engine)
@@ -181,6 +181,16 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         on_replaced=on_replaced,
     )
     accounts_.hooks.after_deactivation.append(memberships.leave_all)
+    addresses = third_party_ids.Addresses(
+        engine,
+        settings,
+        accounts_,
+        ui_auth_,
+        federation.own_keys,
+        web=http_client(settings.federation),
+        invite=memberships.invite,
+        read_secret=read_secret,
+    )
     admitting = membership.Admitting(
         engine,
         access,
@@ -197,7 +207,12 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         engine, viewing=viewing, sight=sight, forms=forms, ignored_users=account_data_.ignored_users
     )
     creation = room_creation.RoomCreation(
-        engine, memberships, directory_, default_version=settings.rooms.default_version, limit=_limit_of(limiter)
+        engine,
+        memberships,
+        directory_,
+        by_address=addresses.invites,
+        default_version=settings.rooms.default_version,
+        limit=_limit_of(limiter),
     )
     upgrade = room_creation.RoomUpgrade(engine, creation, memberships, directory_, on_replaced=on_replaced)
     summaries = room_summary.RoomSummaries(engine, directory_, access, room_summary.RemoteRooms(engine, asking))
@@ -269,6 +284,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
             stripped_states,
             admitting,
             membership.Binding(engine, admitting, elsewhere, exists=accounts_.exists),
+            addresses.invites,
         ),
         mutual_rooms.module(user_rooms),
         *_openid(engine, settings, accounts_, asking),
@@ -298,6 +314,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         server_keys.module(federation.own_keys, federation.keyring, engine.outside.now_ms),
         server_notices.module(notices),
         spaces.module(spaces.Hierarchy(engine, summaries)),
+        addresses.module(registration),
         to_device.module(engine, to_device_),
         transactions.module(engine, transactions_),
         typing.module(engine, typing_, access),
@@ -389,6 +406,7 @@ def _accounts(
     devices.DevicesService,
     ui_auth.UiAuthService,
     accounts.AccountsService,
+    accounts.Registration,
     application_services.ApplicationServices,
 ]:
     registrations = read_registrations(settings)
@@ -403,7 +421,9 @@ def _accounts(
         # The server's own voice is nobody's account.
         is_reserved=lambda user_id: localpart_of(user_id) == settings.server_notices.localpart,
     )
-    return devices_, ui_auth_, accounts_, application_services.ApplicationServices(engine, registrations, accounts_)
+    registration = accounts.Registration(engine, settings, accounts_, ui_auth_)
+    services = application_services.ApplicationServices(engine, registrations, accounts_)
+    return devices_, ui_auth_, accounts_, registration, services
 
 
 def _around_accounts(profiles: profile.Profiles, propagation: profile.Propagation) -> admin.AroundAccounts:

@@ -9,6 +9,7 @@ A setting needs a reason to exist. What has one right answer is a constant in th
 """
 
 from weft.settings.accounts import Oauth, Passwords, Registration, Sessions, Term, UserDirectory
+from weft.settings.addresses import Email, Sms, ThirdPartyIds
 from weft.settings.application_services import ApplicationServices
 from weft.settings.federation import Federation, PolicyServer
 from weft.settings.limits import Limit, RateLimits
@@ -27,6 +28,7 @@ __all__ = [
     "Database",
     "Doc",
     "Duration",
+    "Email",
     "Federation",
     "Limit",
     "Listener",
@@ -48,7 +50,9 @@ __all__ = [
     "ServerNotices",
     "Sessions",
     "Settings",
+    "Sms",
     "Term",
+    "ThirdPartyIds",
     "UrlPreviews",
     "UserDirectory",
     "Voip",

@@ -51,6 +51,20 @@ class Registration(Section, frozen=True, kw_only=True):
             risk="Guests can be made in any number; they cost storage, and can write where rooms let them.",
         ),
     ] = False
+    email: Annotated[
+        Literal["off", "optional", "required"],
+        Doc(
+            text="Whether people who register confirm an e-mail address. It needs a mail server (the section email); "
+            "without one, nobody is asked.",
+        ),
+    ] = "optional"
+    phone: Annotated[
+        Literal["off", "optional", "required"],
+        Doc(
+            text="Whether people who register confirm a phone number. It needs a gateway for text messages (the "
+            "section sms); without one, nobody is asked.",
+        ),
+    ] = "off"
     terms: Annotated[
         tuple[Term, ...],
         Doc(

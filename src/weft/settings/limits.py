@@ -42,6 +42,7 @@ class RateLimits(Section, frozen=True, kw_only=True):
     login: Annotated[Limit, _why("login")] = _default("login")
     registration: Annotated[Limit, _why("registration")] = _default("registration")
     registration_token: Annotated[Limit, _why("registration_token")] = _default("registration_token")
+    validation: Annotated[Limit, _why("validation")] = _default("validation")
     refresh: Annotated[Limit, _why("refresh")] = _default("refresh")
     oauth_client: Annotated[Limit, _why("oauth_client")] = _default("oauth_client")
     account: Annotated[Limit, _why("account")] = _default("account")

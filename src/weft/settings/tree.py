@@ -7,6 +7,7 @@ from typing import Annotated
 
 from weft.protocol.api.client.voip import LIVEKIT_SERVICE
 from weft.settings.accounts import Oauth, Passwords, Registration, Sessions, UserDirectory
+from weft.settings.addresses import Email, Sms, ThirdPartyIds
 from weft.settings.application_services import ApplicationServices
 from weft.settings.federation import Federation, PolicyServer
 from weft.settings.limits import RateLimits
@@ -35,6 +36,9 @@ class Settings(Section, frozen=True, kw_only=True):
     sessions: Sessions = Sessions()
     oauth: Oauth = Oauth()
     passwords: Passwords = Passwords()
+    third_party_ids: ThirdPartyIds = ThirdPartyIds()
+    email: Email = Email()
+    sms: Sms = Sms()
     rate_limits: RateLimits = RateLimits()
     rooms: Rooms = Rooms()
     presence: Presence = Presence()
@@ -64,6 +68,12 @@ class Settings(Section, frozen=True, kw_only=True):
         if not self.voip.livekit_url or self.server.public_url is None:
             return None
         return self.server.public_url.rstrip("/") + LIVEKIT_SERVICE
+
+    @property
+    def messages(self) -> frozenset[str]:
+        """The media by which this server can write to people: `email`, `msisdn`."""
+        configured = {"email": bool(self.email.host), "msisdn": self.sms.url is not None}
+        return frozenset(medium for medium, is_there in configured.items() if is_there)
 
     @property
     def is_sqlite(self) -> bool:

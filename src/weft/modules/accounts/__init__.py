@@ -6,7 +6,7 @@ https://spec.matrix.org/v1.19/client-server-api/#client-authentication
 from __future__ import annotations
 
 from weft.modules.accounts.client_api import AccountsApi
-from weft.modules.accounts.hooks import Deactivation, Hooks, NewAccount
+from weft.modules.accounts.hooks import Deactivation, Hooks, NewAccount, ProvenAddress
 from weft.modules.accounts.registration import Registration
 from weft.modules.accounts.registration_api import RegistrationApi
 from weft.modules.accounts.registration_tokens import RegistrationTokens
@@ -15,7 +15,16 @@ from weft.modules.module import Module
 from weft.modules.ui_auth import UiAuthService
 from weft.settings import Settings
 
-__all__ = ["AccountsService", "Deactivation", "Hooks", "NewAccount", "Registration", "RegistrationTokens", "module"]
+__all__ = [
+    "AccountsService",
+    "Deactivation",
+    "Hooks",
+    "NewAccount",
+    "ProvenAddress",
+    "Registration",
+    "RegistrationTokens",
+    "module",
+]
 
 
 def module(accounts: AccountsService, registration: Registration, ui_auth: UiAuthService, settings: Settings) -> Module:

@@ -18,7 +18,7 @@ from weft.protocol.api.client.well_known import Homeserver, IdentityServer, Well
 from weft.protocol.api.endpoint import Empty
 from weft.protocol.errors import Forbidden, MatrixError, MissingParam, Unrecognized
 from weft.protocol.identifiers import domain_of
-from weft.protocol.ui_auth import PASSWORD, UserIdentifier, read_identifier
+from weft.protocol.ui_auth import PASSWORD, Scheme, UserIdentifier, read_identifier
 from weft.settings import Settings
 
 
@@ -67,9 +67,7 @@ class AccountsApi:
         identifier = read_identifier(call.raw_json)
         if args.password is None:
             raise MissingParam("Missing required key `password`.")
-        if not isinstance(identifier, UserIdentifier):
-            raise Forbidden("Nobody here is known by such an address.")
-        account = await self._accounts.by_password(identifier.user, args.password)
+        account = await self._accounts.by_identifier(identifier, args.password)
         session = await self._begin(account.user_id, args, verified=account.password)
         await self._accounts.refresh_hash(account, args.password)
         return session
@@ -139,7 +137,7 @@ class AccountsApi:
 
     async def change_password(self, call: Call[account_api.ChangePasswordRequest]) -> Empty:
         self._accounts.passwords.judge(call.args.new_password)
-        user_id = await self._consenting(call)
+        user_id = await self._consenting(call, self._recovery())
         requester = call.maybe_requester
         await self._accounts.set_password(
             user_id,
@@ -152,15 +150,25 @@ class AccountsApi:
     async def deactivate(
         self, call: Call[account_api.DeactivateAccountRequest]
     ) -> account_api.DeactivateAccountResponse:
-        user_id = await self._consenting(call)
+        user_id = await self._consenting(call, PASSWORD_ONLY)
+        # First, because a homeserver has to speak for the user.
+        is_unbound = await self._accounts.hooks.unbind(user_id, call.args.id_server)
         await self._accounts.deactivate(user_id, erase=call.args.erase)
-        return account_api.DeactivateAccountResponse(id_server_unbind_result="success")
+        return account_api.DeactivateAccountResponse(id_server_unbind_result="success" if is_unbound else "no-support")
 
-    async def _consenting(self, call: Call[Any]) -> str:
-        """Whose account it is about: the token's, or without one whose password was given."""
+    def _recovery(self) -> Scheme:
+        """Who has no session because the password is lost shows an address that is theirs."""
+        return Scheme([[PASSWORD], *([stage] for stage in self._accounts.hooks.recovery)])
+
+    async def _consenting(self, call: Call[Any], without_token: Scheme) -> str:
+        """Whose account it is about: the token's, or without one who has shown who they are."""
         whose = call.maybe_requester.user_id if call.maybe_requester else None
-        done = await self._ui_auth.authorise(call, PASSWORD_ONLY, user_id=whose)
-        return whose or str(done.session.completed[PASSWORD])
+        scheme = PASSWORD_ONLY if whose else without_token
+        done = await self._ui_auth.authorise(call, scheme, user_id=whose)
+        if whose is not None:
+            return whose
+        shown = next(iter(done.session.completed.values()))
+        return str(shown["user_id"] if isinstance(shown, dict) else shown)
 
 
 def _well_known(settings: Settings) -> WellKnown | None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 
+from weft.modules.accounts.hooks import ProvenAddress
 from weft.modules.accounts.registration_tokens import RegistrationTokens
 from weft.modules.accounts.service import AccountsService
 from weft.modules.accounts.sessions import Session
@@ -24,11 +25,11 @@ from weft.modules.ui_auth import UiAuthService
 from weft.modules.ui_auth.sealing import name_of
 from weft.protocol import ui_auth as protocol_ui_auth
 from weft.protocol.errors import Forbidden, InvalidUsername, MatrixError, MissingParam
+from weft.protocol.third_party_ids import EMAIL, MSISDN
 from weft.protocol.ui_auth import Attempt, Operation, Scheme, StageFailed
 from weft.protocol.ui_auth import Session as PassedStages
 from weft.rooms.engine import Engine
-from weft.settings import Registration as RegistrationSettings
-from weft.settings import Term
+from weft.settings import Settings, Term
 from weft.storage.database import WriteTransaction
 
 log = structlog.get_logger(__name__)
@@ -37,21 +38,28 @@ _GUEST_NAME = 12
 
 
 class Registration:
-    def __init__(
-        self, engine: Engine, settings: RegistrationSettings, accounts: AccountsService, ui_auth: UiAuthService
-    ) -> None:
+    def __init__(self, engine: Engine, settings: Settings, accounts: AccountsService, ui_auth: UiAuthService) -> None:
         self._engine = engine
-        self._settings = settings
+        self._settings = settings.registration
         self._accounts = accounts
         self.tokens = RegistrationTokens(engine)
         self.scheme = _scheme(settings)
-        self._terms = [(term.id, term.version) for term in settings.terms]
+        self._asked_for = {EMAIL: settings.registration.email, MSISDN: settings.registration.phone}
+        self._terms = [(term.id, term.version) for term in settings.registration.terms]
         ui_auth.checkers[protocol_ui_auth.REGISTRATION_TOKEN] = self._check_stage
 
     def check_open(self) -> None:
         """Raises `Forbidden` where nobody can register by themselves."""
         if self._settings.mode == "closed":
             raise Forbidden("This server's administrator makes the accounts; registration is closed.")
+
+    def check_medium(self, medium: str) -> None:
+        """Raises `Forbidden` where nobody can register, `M_THREEPID_DENIED` where the address is not asked for."""
+        self.check_open()
+        if self._asked_for[medium] == "off":
+            raise MatrixError(
+                "Nobody who registers here is asked for such an address.", errcode="M_THREEPID_DENIED", status=403
+            )
 
     def new_name(self) -> str:
         """The id of an account whose maker chose no name."""
@@ -73,7 +81,12 @@ class Registration:
         session = self._session(user_id, device_id, log_in=log_in, refreshable=refreshable)
         async with self._using(passed) as take:
             await self._accounts.make(
-                user_id, password, session=session, device_name=device_name, terms=self._terms, also=take
+                user_id,
+                password,
+                session=session,
+                device_name=device_name,
+                terms=self._terms,
+                also=self._also(user_id, passed, take),
             )
         return session
 
@@ -98,6 +111,21 @@ class Registration:
         await self._accounts.make(user_id, None, admin=False, session=session, device_name=device_name)
         return session
 
+    def _also(
+        self, user_id: str, passed: PassedStages, take: Callable[[WriteTransaction], None] | None
+    ) -> Callable[[WriteTransaction], None]:
+        """What belongs to the account that is made; addresses that were shown become its own."""
+        shown = [passed.completed.get(stage) for stage in (protocol_ui_auth.EMAIL, protocol_ui_auth.MSISDN)]
+        proven = [ProvenAddress(each["medium"], each["address"], each["validated_ms"]) for each in shown if each]
+
+        def also(tx: WriteTransaction) -> None:
+            if take is not None:
+                take(tx)
+            for add in self._accounts.hooks.proven if proven else ():
+                add(tx, user_id, proven)
+
+        return also
+
     async def register_guest(self, device_name: str | None) -> Session:
         """https://spec.matrix.org/v1.19/client-server-api/#guest-access"""
         if not self._settings.guests:
@@ -121,7 +149,9 @@ class Registration:
         session = self._session(user_id, device_id, log_in=log_in, refreshable=refreshable)
         async with self._using(passed) as take:
             await self.check_guest(token, user_id)
-            await self._accounts.promote_guest(user_id, password, session=session, also=take)
+            await self._accounts.promote_guest(
+                user_id, password, session=session, also=self._also(user_id, passed, take)
+            )
         return session
 
     async def check_guest(self, token: str, user_id: str) -> None:
@@ -142,8 +172,8 @@ class Registration:
 
     @property
     def is_open(self) -> bool:
-        """Whether people can register by themselves."""
-        return self._settings.mode != "closed"
+        """Whether people can register by filling in all of it at once: not where they have to confirm an address."""
+        return self._settings.mode != "closed" and "required" not in self._asked_for.values()
 
     @property
     def needs_token(self) -> bool:
@@ -160,6 +190,8 @@ class Registration:
         `token` counts where one is needed. Raises `Forbidden` if it is no good, and as `AccountsService.make`.
         """
         self.check_open()
+        if not self.is_open:
+            raise Forbidden("Whoever registers here has to confirm an address; this page can't ask for it.")
         passed = PassedStages(self._engine.outside.token(32), Operation("POST", ""), {})
         if self.needs_token:
             try:
@@ -218,12 +250,24 @@ def _tokens(file: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def _scheme(settings: RegistrationSettings) -> Scheme:
-    stages = [protocol_ui_auth.REGISTRATION_TOKEN] if settings.mode == "token" else []
-    if settings.terms:
+def _scheme(settings: Settings) -> Scheme:
+    registration = settings.registration
+    stages = [protocol_ui_auth.REGISTRATION_TOKEN] if registration.mode == "token" else []
+    if registration.terms:
         stages.append(protocol_ui_auth.TERMS)
-    params: dict[str, Any] = {protocol_ui_auth.TERMS: {"policies": _policies(settings.terms)}} if settings.terms else {}
-    return Scheme([stages or [protocol_ui_auth.DUMMY]], params, body_may_change=True)
+    flows = [stages]
+    asked_for = (
+        (EMAIL, protocol_ui_auth.EMAIL, registration.email),
+        (MSISDN, protocol_ui_auth.MSISDN, registration.phone),
+    )
+    for medium, stage, asked in asked_for:
+        if asked != "off" and medium in settings.messages:
+            with_it = [[*flow, stage] for flow in flows]
+            flows = with_it if asked == "required" else [*flows, *with_it]
+    params: dict[str, Any] = {}
+    if registration.terms:
+        params[protocol_ui_auth.TERMS] = {"policies": _policies(registration.terms)}
+    return Scheme([flow or [protocol_ui_auth.DUMMY] for flow in flows], params, body_may_change=True)
 
 
 def _policies(terms: tuple[Term, ...]) -> Mapping[str, Any]:

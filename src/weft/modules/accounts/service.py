@@ -37,7 +37,7 @@ from weft.protocol.errors import (
     UserInUse,
 )
 from weft.protocol.identifiers import domain_of, is_valid_localpart_for_registration, localpart_of, parse_user_id
-from weft.protocol.ui_auth import Attempt, StageFailed, UserIdentifier
+from weft.protocol.ui_auth import Attempt, PhoneIdentifier, StageFailed, ThirdPartyIdentifier, UserIdentifier
 from weft.rooms.engine import Engine
 from weft.settings import Settings
 from weft.storage.database import UniqueViolation, WriteTransaction
@@ -260,7 +260,20 @@ class AccountsService:
         Raises `Forbidden` if they don't, `M_USER_DEACTIVATED`, `M_USER_LOCKED`, and `LimitExceeded` after many tries.
         """
         candidates = self._candidates(name)
-        self._count_try(candidates[-1])
+        return await self._verified(candidates, candidates[-1], password)
+
+    async def by_identifier(
+        self, identifier: UserIdentifier | ThirdPartyIdentifier | PhoneIdentifier, password: str
+    ) -> Account:
+        """As `by_password`, for whatever somebody gives as their name."""
+        if isinstance(identifier, UserIdentifier):
+            return await self.by_password(identifier.user, password)
+        owner = await self.hooks.owner_of(identifier)
+        # An address that nobody has is limited, and takes as long, as one that somebody has.
+        return await self._verified([owner] if owner else [], owner or " ".join(identifier), password)
+
+    async def _verified(self, candidates: Sequence[str], limited_as: str, password: str) -> Account:
+        self._count_try(limited_as)
         account = await self._database.get(store.find_any, candidates)
         if account is not None and account.is_deactivated:
             raise deactivated()
@@ -305,15 +318,20 @@ class AccountsService:
     async def _check_stage(self, attempt: Attempt) -> str:
         """The stage `m.login.password`: finds out who it is."""
         given = protocol_ui_auth.read_password(attempt.auth)
-        if not isinstance(given.identifier, UserIdentifier):
-            raise StageFailed("Nobody here is known by such an address.")
         whose = attempt.session.operation.user_id
-        if whose is not None and whose not in self._candidates(given.identifier.user):
+        if whose is not None and whose not in await self._meant(given.identifier):
             raise StageFailed("That is another user.")
         try:
-            return (await self.by_password(given.identifier.user, given.password)).user_id
+            return (await self.by_identifier(given.identifier, given.password)).user_id
         except Forbidden as error:
             raise StageFailed(error.message) from None
+
+    async def _meant(self, identifier: UserIdentifier | ThirdPartyIdentifier | PhoneIdentifier) -> list[str]:
+        """Whom somebody may mean by what they give as their name."""
+        if isinstance(identifier, UserIdentifier):
+            return self._candidates(identifier.user)
+        owner = await self.hooks.owner_of(identifier)
+        return [owner] if owner else []
 
     # -- moderation
 

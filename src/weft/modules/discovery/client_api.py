@@ -136,7 +136,7 @@ def _capabilities(settings: Settings, *, admin: bool) -> Capabilities:
         ),
         set_displayname=yes,
         set_avatar_url=yes,
-        threepid_changes=no,
+        threepid_changes=yes if settings.third_party_ids.changes and settings.messages else no,
         get_login_token=yes if settings.sessions.login_tokens else no,
         forget_forced_upon_leave=no,
         profile_fields=capabilities_api.ProfileFieldsCapability(enabled=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from weft.modules.membership.admitting import Admitting
 from weft.modules.membership.binding import Binding
-from weft.modules.membership.client_api import MembershipApi
+from weft.modules.membership.client_api import AddressInvites, MembershipApi
 from weft.modules.membership.elsewhere import Elsewhere
 from weft.modules.membership.federation_api import FederationApi
 from weft.modules.membership.identity_keys import IdentityKeys
@@ -34,9 +34,10 @@ def module(
     stripped_states: StrippedStates,
     admitting: Admitting,
     binding: Binding,
+    by_address: AddressInvites,
 ) -> Module:
     return Module(
         name="membership",
-        routes=[*MembershipApi(memberships, members).routes(), *FederationApi(admitting, binding).routes()],
+        routes=[*MembershipApi(memberships, members, by_address).routes(), *FederationApi(admitting, binding).routes()],
         appliers=(stripped_states.apply,),
     )

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
-from weft.http.call import Call, Route, route
+from weft.http.call import Call, Requester, Route, route
 from weft.modules.events import Viewer
 from weft.modules.membership.members import Members
 from weft.modules.membership.service import Memberships
 from weft.protocol.api.client import membership as api
 from weft.protocol.api.client import room_events, rooms
 from weft.protocol.api.endpoint import Empty
+from weft.protocol.errors import MissingParam
+
+
+class AddressInvites(Protocol):
+    async def invite(
+        self, requester: Requester, room_id: str, who: rooms.Invite3pid, *, reason: str | None = None
+    ) -> None:
+        """Invites whoever has an address, or will have it."""
 
 
 class MembershipApi:
-    def __init__(self, memberships: Memberships, members: Members) -> None:
+    """`by_address` invites those of whom only an address is known."""
+
+    def __init__(self, memberships: Memberships, members: Members, by_address: AddressInvites) -> None:
         self._memberships = memberships
+        self._by_address = by_address
         self._members = members
 
     def routes(self) -> list[Route[Any, Any]]:
@@ -67,9 +78,12 @@ class MembershipApi:
         await self._memberships.forget(call.user_id, call.args.room_id)
         return Empty()
 
-    async def invite_user(self, call: Call[api.MembershipRequest]) -> Empty:
+    async def invite_user(self, call: Call[api.InviteRequest]) -> Empty:
         args = call.args
-        await self._memberships.invite(call.requester, args.room_id, args.user_id, reason=args.reason)
+        if args.user_id is not None:
+            await self._memberships.invite(call.requester, args.room_id, args.user_id, reason=args.reason)
+        else:
+            await self._by_address.invite(call.requester, args.room_id, _address(args), reason=args.reason)
         return Empty()
 
     async def kick(self, call: Call[api.MembershipRequest]) -> Empty:
@@ -108,3 +122,18 @@ class MembershipApi:
     ) -> room_events.GetJoinedMembersByRoomResponse:
         joined = await self._members.joined_members(call.args.room_id, call.user_id)
         return room_events.GetJoinedMembersByRoomResponse(joined=joined)
+
+
+def _address(args: api.InviteRequest) -> rooms.Invite3pid:
+    """Raises `MissingParam` where neither a user nor an address is named."""
+    if args.medium is None and args.address is None:
+        raise MissingParam("Missing required key `user_id`.")
+    for key in ("id_server", "id_access_token", "medium", "address"):
+        if getattr(args, key) is None:
+            raise MissingParam(f"Missing required key `{key}`.")
+    return rooms.Invite3pid(
+        id_server=args.id_server or "",
+        id_access_token=args.id_access_token or "",
+        medium=args.medium or "",
+        address=args.address or "",
+    )

@@ -21,6 +21,7 @@ from weft.modules.oauth.browsers import CSRF, Browsers, Visit
 from weft.protocol.api.endpoint import Raw
 from weft.protocol.errors import Forbidden, MatrixError, MissingParam
 from weft.protocol.oauth.requests import CREATE
+from weft.protocol.ui_auth import ThirdPartyIdentifier, UserIdentifier
 from weft.settings import Term
 
 PAGES: Final = Pages("weft.modules.oauth")
@@ -103,7 +104,7 @@ class SigningIn:
         self._limit("login", call.client_ip)
         if not 0 < len(name) <= _LONGEST_NAME or not 0 < len(password) <= _LONGEST_PASSWORD:
             raise Forbidden("The user name or the password is wrong.")
-        account = await self._accounts.by_password(name.strip(), password)
+        account = await self._accounts.by_identifier(_identifier(name.strip()), password)
         await self._accounts.refresh_hash(account, password)
         return account.user_id
 
@@ -124,6 +125,11 @@ class SigningIn:
             self._limit("registration_token", call.client_ip)
         await self._registration.by_form(user_id, password, form.get("token", "").strip())
         return user_id
+
+
+def _identifier(name: str) -> UserIdentifier | ThirdPartyIdentifier:
+    """What somebody has typed in as their name: a user id begins with the @ that an address has further on."""
+    return ThirdPartyIdentifier("email", name) if "@" in name[1:] else UserIdentifier(name)
 
 
 def csrf_field(visit: Visit) -> Html:

@@ -6,7 +6,7 @@ https://spec.matrix.org/v1.19/client-server-api/#creation
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from weft.graph.build import Draft
 from weft.http.call import Requester
@@ -16,7 +16,7 @@ from weft.modules.membership import Memberships
 from weft.modules.room_creation import first_events
 from weft.modules.room_creation.first_events import PRESETS, Plan, Preset
 from weft.modules.room_events import check_content, check_server_acl
-from weft.protocol.api.client.rooms import CreateRoomRequest, CreateRoomResponse, StateEvent
+from weft.protocol.api.client.rooms import CreateRoomRequest, CreateRoomResponse, Invite3pid, StateEvent
 from weft.protocol.errors import AuthRuleViolation, BadJson, InvalidParam, MatrixError, RoomInUse, TooLarge
 from weft.protocol.identifiers import domain_of, is_valid_user_id
 from weft.protocol.room_versions import RoomVersion, room_version
@@ -34,12 +34,28 @@ _MOST_STATE: Final = 1000
 Limit = Callable[[str, str], None]
 
 
+class AddressInvites(Protocol):
+    async def find(self, who: Invite3pid) -> str | None:
+        """Whose an address is."""
+
+    async def offer(self, requester: Requester, room_id: str, who: Invite3pid) -> None:
+        """Leaves an invite for whoever will have an address."""
+
+
 class RoomCreation:
-    """Makes rooms for this server's users."""
+    """Makes rooms for this server's users. `by_address` invites those of whom only an address is known."""
 
     def __init__(
-        self, engine: Engine, memberships: Memberships, directory: Directory, *, default_version: str, limit: Limit
+        self,
+        engine: Engine,
+        memberships: Memberships,
+        directory: Directory,
+        *,
+        by_address: AddressInvites,
+        default_version: str,
+        limit: Limit,
     ) -> None:
+        self._by_address = by_address
         self._engine = engine
         self._memberships = memberships
         self._directory = directory
@@ -49,18 +65,21 @@ class RoomCreation:
     async def create_room(self, requester: Requester, request: CreateRoomRequest) -> CreateRoomResponse:
         """What `POST /createRoom` asks for.
 
-        Raises `MatrixError`; then nothing has been made, unless another server would not take an invite.
+        Raises `MatrixError`; then nothing has been made, unless another server would not take an invite, or an identity
+        server not keep one.
         """
         version = room_version(request.room_version if request.room_version is not None else self._default_version)
         creator = requester.user_id
         invitees = _invitees(request, creator)
         if not requester.unlimited:
-            for _ in invitees:
+            for _ in range(len(invitees) + len(request.invite_3pid or ())):
                 self._limit("invite", creator)
         public = request.visibility == "public"
         if public:
             self._directory.check_may_publish(requester)
         alias = await self._new_alias(requester, request.room_alias_name)
+        found, unknown = await self._looked_up(request.invite_3pid or ())
+        invitees += [user_id for user_id in found if user_id not in invitees and user_id != creator]
         preset = PRESETS[request.preset or ("public_chat" if public else "private_chat")]
         trusted = invitees if preset.trusts_invitees else ()
         given = _creation_content(version, request.creation_content)
@@ -82,7 +101,15 @@ class RoomCreation:
             # Their servers sign the invites too, so these come when the room is there.
             if not self._engine.is_local(user_id):
                 await self._memberships.invite(requester, room.id, user_id, content=_invite(request.is_direct))
+        for who in unknown:
+            await self._by_address.offer(requester, room.id, who)
         return CreateRoomResponse(room_id=room.id, room_alias=alias)
+
+    async def _looked_up(self, addresses: Sequence[Invite3pid]) -> tuple[list[str], list[Invite3pid]]:
+        """Whose addresses these are, each user once, and those that are nobody's."""
+        owners = [(who, await self._by_address.find(who)) for who in addresses]
+        found = dict.fromkeys(owner for _, owner in owners if owner is not None)
+        return list(found), [who for who, owner in owners if owner is None]
 
     async def create(
         self,
@@ -158,10 +185,6 @@ def _invite(is_direct: bool | None) -> dict[str, Any]:
 
 def _invitees(request: CreateRoomRequest, creator: str) -> list[str]:
     """Who is to be invited, each once; the creator is in the room anyway."""
-    if request.invite_3pid:
-        raise MatrixError(
-            "This server knows no identity server to invite by address.", errcode="M_THREEPID_DENIED", status=403
-        )
     invitees = dict.fromkeys(request.invite or ())
     for user_id in invitees:
         if not is_valid_user_id(user_id):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from weft.modules.module import Module
 from weft.modules.ui_auth.client_api import FallbackApi
-from weft.modules.ui_auth.service import PASSWORD_ONLY, UiAuthService
+from weft.modules.ui_auth.service import PASSWORD_ONLY, StagePage, UiAuthService
 
-__all__ = ["PASSWORD_ONLY", "UiAuthService", "module"]
+__all__ = ["PASSWORD_ONLY", "StagePage", "UiAuthService", "module"]
 
 
 def module(service: UiAuthService) -> Module:

@@ -47,7 +47,7 @@ class FallbackApi:
         kept = await self._service.look(session_id)
         if kept is None:
             return _gone()
-        return _done() if stage in kept.session.completed else _stage(kept, stage)
+        return _done() if stage in kept.session.completed else self._stage(kept, stage, {})
 
     async def complete_stage(self, call: Call[api.PostAuthFallbackRequest]) -> Raw:
         form = read_form(call.args.form)
@@ -57,22 +57,40 @@ class FallbackApi:
             return _gone()
         try:
             _check_terms(kept, stage, form)
-            await self._service.complete(session_id, stage, _auth(stage, form))
+            auth = await self._auth(kept, stage, form)
+            if auth is None:
+                return self._stage(kept, stage, form)
+            await self._service.complete(session_id, stage, auth)
         except StageFailed as failure:
-            return _stage(kept, stage, failure.message, status=401)
+            return self._stage(kept, stage, form, failure.message, status=401)
         except MatrixError as error:
-            return _stage(kept, stage, error.message, status=error.status)
+            return self._stage(kept, stage, form, error.message, status=error.status)
         return _done()
+
+    async def _auth(self, kept: Kept, stage: str, form: dict[str, str]) -> dict[str, Any] | None:
+        """What a client would have sent; None if there is more to be asked."""
+        page = self._service.pages.get(stage)
+        if page is None:
+            return {"type": stage, **{key: form[key] for key in ("token", "user", "password") if key in form}}
+        given = await page.read(kept.session, form) if _is_asked_for(kept, stage) else None
+        return None if given is None else {"type": stage, **given}
+
+    def _stage(self, kept: Kept, stage: str, form: Mapping[str, str], problem: str = "", *, status: int = 200) -> Raw:
+        """The page of a stage; `problem` says why it is shown again."""
+        page = self._service.pages.get(stage)
+        if page is None or not _is_asked_for(kept, stage):
+            return _stage(kept, stage, problem, status=status)
+        return _PAGES.page(page.title, page.show(kept.session, form, _PAGES.problem(problem)), status=status)
 
     async def show_login(self, call: Call[Empty]) -> Raw:
         return _PAGES.page("Log in", _PAGES.part("login"), script="login")
 
 
 def _stage(kept: Kept, stage: str, problem: str = "", *, status: int = 200) -> Raw:
-    """The page of a stage; `problem` says why it is shown again."""
+    """The page of a stage that is known here."""
     message = _PAGES.problem(problem)
     session = kept.session.session_id
-    if stage not in {each for flow in kept.flows for each in flow}:
+    if not _is_asked_for(kept, stage):
         return _problem("Not asked for", "What you are doing does not ask for this step.", status=404)
     match stage:
         case ui_auth.TERMS:
@@ -88,6 +106,10 @@ def _stage(kept: Kept, stage: str, problem: str = "", *, status: int = 200) -> R
         case _:
             return _problem("Not possible here", "This step can't be completed in a browser.", status=404)
     return _PAGES.page(_TITLES[stage], content, status=status)
+
+
+def _is_asked_for(kept: Kept, stage: str) -> bool:
+    return any(stage in flow for flow in kept.flows)
 
 
 def _documents(kept: Kept) -> Html:
@@ -120,11 +142,6 @@ def _policies(kept: Kept) -> Mapping[str, Any]:
 def _check_terms(kept: Kept, stage: str, form: Mapping[str, str]) -> None:
     if stage == ui_auth.TERMS and not set(_policies(kept)) <= set(form.get("accepted", "").split("\n")):
         raise StageFailed("Please accept each of the documents.")
-
-
-def _auth(stage: str, form: Mapping[str, str]) -> dict[str, Any]:
-    """What a client would have sent."""
-    return {"type": stage, **{key: form[key] for key in ("token", "user", "password") if key in form}}
 
 
 def _done() -> Raw:

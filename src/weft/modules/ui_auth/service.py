@@ -10,16 +10,17 @@ https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
 
 from weft.http.call import Call
+from weft.http.pages import Html
 from weft.modules.module import Task
 from weft.modules.ui_auth import store
 from weft.modules.ui_auth.sealing import NONCE_SIZE, Kept, kept, name_of, seal, unseal
 from weft.protocol import ui_auth
 from weft.protocol.errors import Forbidden, MatrixError, NotNow, TooLarge
-from weft.protocol.ui_auth import Attempt, Challenge, Checker, Done, Operation, Scheme, StageFailed
+from weft.protocol.ui_auth import Attempt, Challenge, Checker, Done, Operation, Scheme, Session, StageFailed
 from weft.rooms.engine import Engine
 
 #: How long somebody has to complete the stages of an operation.
@@ -33,13 +34,33 @@ OAUTH_UNSTABLE: Final = "org.matrix.cross_signing_reset"
 PASSWORD_ONLY: Final = Scheme([[ui_auth.PASSWORD]])
 
 
+class StagePage(Protocol):
+    """The page of a stage that another module checks."""
+
+    @property
+    def title(self) -> str: ...
+
+    async def read(self, session: Session, form: dict[str, str]) -> dict[str, Any] | None:
+        """What a client would have sent, from what was posted; None if the page has to be shown again.
+
+        Adds to `form` what the page has to remember. Raises `StageFailed` and `MatrixError`.
+        """
+
+    def show(self, session: Session, form: Mapping[str, str], problem: Html) -> Html:
+        """What is on the page, after `form` was posted; `problem` says why it is shown again."""
+
+
 class UiAuthService:
-    """`checkers`, by stage: what finds out whether an attempt is good; see `weft.protocol.ui_auth.authenticate`."""
+    """`checkers`, by stage: what finds out whether an attempt is good; see `weft.protocol.ui_auth.authenticate`.
+
+    `pages`, by stage: those that other modules bring.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._database = engine.database
         self._outside = engine.outside
         self.checkers: dict[str, Checker] = {}
+        self.pages: dict[str, StagePage] = {}
         #: The page on which the user of an OAuth session consents, by the id of the authentication session.
         self.consent_page: Callable[[str], str] | None = None
         self.tasks = [Task(name="expired authentication sessions", every_seconds=600, run=self.prune)]

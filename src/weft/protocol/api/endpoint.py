@@ -61,6 +61,7 @@ class Api(Enum):
     CLIENT = "client-server"
     FEDERATION = "server-server"
     APPLICATION_SERVICE = "application-service"
+    IDENTITY = "identity"
 
 
 class Struct(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -139,3 +140,8 @@ def application_service(path: str, *, before: str | None = None) -> tuple[str, .
     """The path of an Application Service endpoint: `/_matrix/app/v1{path}`, and the one that services had before."""
     stable = f"/_matrix/app/v1{path}"
     return (stable,) if before is None else (stable, before)
+
+
+def identity(path: str) -> tuple[str, ...]:
+    """The path of an Identity Service endpoint: `/_matrix/identity/v2{path}`."""
+    return (f"/_matrix/identity/v2{path}",)

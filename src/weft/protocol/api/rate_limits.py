@@ -46,6 +46,12 @@ RATE_LIMITS: dict[str, RateLimit] = {
     "registration_token": RateLimit(
         per_second=0.1, burst=5, key=Key.ADDRESS, why="Guessing registration tokens and the server's shared secret."
     ),
+    "validation": RateLimit(
+        per_second=0.02,
+        burst=10,
+        key=Key.ADDRESS,
+        why="Messages to e-mail addresses and phones, also by the address that they go to, and guessing their codes.",
+    ),
     "refresh": RateLimit(per_second=0.5, burst=20, key=Key.ADDRESS, why="Guessing refresh tokens."),
     "oauth_client": RateLimit(
         per_second=0.2,

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterable, Iterator
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,6 +33,7 @@ def problems(settings: Settings) -> Iterator[Problem]:
     yield from _twice_listened(settings)
     yield from _database(settings)
     yield from _accounts(settings)
+    yield from _addresses(settings)
     yield from _federation(settings)
     yield from _media(settings)
     yield from registrations.problems(settings)
@@ -110,6 +112,32 @@ def _accounts(settings: Settings) -> Iterator[Problem]:
         yield ("passwords", "memory_cost"), "argon2 needs at least 8K"
     if not _LOCALPART.fullmatch(settings.server_notices.localpart):
         yield ("server_notices", "localpart"), "expected small letters, digits and . _ = - / +"
+
+
+def _addresses(settings: Settings) -> Iterator[Problem]:
+    email, sms = settings.email, settings.sms
+    if email.host and settings.server.public_url is None:
+        yield ("email", "host"), "e-mails need server.public_url: that is where their links lead"
+    if email.host and "@" not in parseaddr(email.sender)[1]:
+        yield ("email", "sender"), "name who the e-mails are from, for example Weft <noreply@example.org>"
+    if bool(email.username) != (email.password_file is not None):
+        yield ("email", "username"), "to log in needs both username and password_file"
+    yield from _file(("email", "password_file"), email.password_file)
+    yield from _file(("email", "ca_file"), email.ca_file)
+    if sms.url is not None and settings.server.public_url is None:
+        yield ("sms", "url"), "text messages need server.public_url: that is where clients send their codes"
+    yield from _url(("sms", "url"), sms.url)
+    yield from _file(("sms", "token_file"), sms.token_file)
+    yield from _file(("sms", "template_file"), sms.template_file)
+    for setting, medium, section in (("email", "email", "email.host"), ("phone", "msisdn", "sms.url")):
+        if getattr(settings.registration, setting) == "required" and medium not in settings.messages:
+            yield ("registration", setting), f'"required" needs {section}'
+    for number, name in enumerate(settings.third_party_ids.identity_servers):
+        place = ("third_party_ids", "identity_servers", number)
+        if "://" in name:
+            yield from _url(place, name)
+        elif not is_valid_server_name(name):
+            yield place, f'"{name}" is not a server name'
 
 
 def _federation(settings: Settings) -> Iterator[Problem]:

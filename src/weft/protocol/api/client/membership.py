@@ -10,6 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
+from weft.protocol.api.client.third_party_ids import Address, IdAccessToken
 from weft.protocol.api.endpoint import Auth, Empty, Endpoint, Path, Query, Struct, client
 from weft.protocol.api.types import Reason, RoomId, RoomIdOrAlias, ServerName, UserId
 
@@ -65,10 +66,22 @@ class ForgetRoomRequest(Struct):
 
 
 class MembershipRequest(Struct):
-    """Somebody else's membership: invite, kick, ban, unban."""
+    """Somebody else's membership: kick, ban, unban."""
 
     room_id: Path[RoomId] = field(name="roomId")
     user_id: UserId
+    reason: Reason | None = None
+
+
+class InviteRequest(Struct):
+    """A user is named, or (`inviteBy3PID`, the same route) the other four: an address, and who knows whose it is."""
+
+    room_id: Path[RoomId] = field(name="roomId")
+    user_id: UserId | None = None
+    id_server: ServerName | None = None
+    id_access_token: IdAccessToken | None = None
+    medium: str | None = None
+    address: Address | None = None
     reason: Reason | None = None
 
 
@@ -127,7 +140,7 @@ INVITE_USER = Endpoint(
     operation_id="inviteUser",
     method="POST",
     paths=client("/rooms/{roomId}/invite"),
-    request=MembershipRequest,
+    request=InviteRequest,
     response=Empty,
     auth=Auth.TOKEN,
     rate_limit="invite",

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
+from weft.protocol.api.client.third_party_ids import Address, IdAccessToken
 from weft.protocol.api.endpoint import Auth, Empty, Endpoint, Path, Query, Struct, client
 from weft.protocol.api.events import Content
 from weft.protocol.api.types import RoomId, RoomVisibility, ServerName, StreamToken, UserId
@@ -27,9 +28,9 @@ class Invite3pid(Struct):
     """Somebody to invite by what an identity server knows about them."""
 
     id_server: ServerName
-    id_access_token: str
+    id_access_token: IdAccessToken
     medium: str
-    address: str
+    address: Address
 
 
 class CreateRoomRequest(Struct):
