@@ -30,7 +30,7 @@ from weft.federation.peer import Peers
 from weft.http.client import Refused
 from weft.protocol.api.federation.transactions import SEND_TRANSACTION, SendTransactionRequest
 from weft.protocol.api.federation.types import MAX_EDUS, MAX_PDUS
-from weft.protocol.errors import NotNow, PeerError, Unreachable
+from weft.protocol.errors import NotFound, NotNow, PeerError, Unreachable
 from weft.storage import events
 from weft.storage.database import Database
 from weft.storage.events import StoredEvent
@@ -193,17 +193,11 @@ class Sender:
         before = self._routed
         owed: dict[str, _Server] = {}
         for entry in entries:
-            if entry.kind == "event":
-                stored = await self._to_be_sent(entry)
-                for name in sorted(await self._servers_of(stored)) if stored is not None else ():
-                    server = self._owed(name, before, owed)
-                    if server is not None and stored is not None and name != stored.event.sender_domain:
-                        server.pdus.append((entry, stored))
-            for part in self._outgoing.get(entry.kind, ()):
-                for name in sorted(await part.servers(entry)):
-                    server = self._owed(name, before, owed)
-                    if server is not None:
-                        server.edus.append((part, entry))
+            try:
+                await self._route(entry, before, owed)
+            except NotFound:
+                # The room was deleted meanwhile: nobody is told anything of it any more.
+                log.info("what happened in a room that is gone is not sent", position=entry.position)
             before = before.advanced([entry.position])
         for server in owed.values():
             if server.has_work and not server.is_behind:
@@ -211,6 +205,19 @@ class Sender:
                     await self._fall_behind(server)
                 else:
                     self._start(server)
+
+    async def _route(self, entry: Entry, before: Vector, owed: dict[str, _Server]) -> None:
+        if entry.kind == "event":
+            stored = await self._to_be_sent(entry)
+            for name in sorted(await self._servers_of(stored)) if stored is not None else ():
+                server = self._owed(name, before, owed)
+                if server is not None and stored is not None and name != stored.event.sender_domain:
+                    server.pdus.append((entry, stored))
+        for part in self._outgoing.get(entry.kind, ()):
+            for name in sorted(await part.servers(entry)):
+                server = self._owed(name, before, owed)
+                if server is not None:
+                    server.edus.append((part, entry))
 
     async def _to_be_sent(self, entry: Entry) -> StoredEvent | None:
         """The event of an entry, if it is for us to send it."""

@@ -28,6 +28,7 @@ from weft.storage.followers import Follower, Following
 from weft.storage.history import HistoryPositions
 from weft.storage.log import Log
 from weft.storage.positions import Vector
+from weft.storage.purging import Purging
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +79,8 @@ class Engine:
         )
         self.append = Append(database, self.rooms, identities, outside.now_ms)
         self.history = HistoryPositions(database, name)
+        #: What goes when rooms are deleted and events removed.
+        self.purging = Purging()
         self.receive = Receive(database, self.rooms, self.history)
         self._remote: Remote | None = None
         self._snapshot_ids = itertools.count(1)

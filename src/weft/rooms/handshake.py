@@ -408,6 +408,9 @@ def _as_v2(told: SendJoinV1Room) -> SendJoinV2Response:
 def _enter(tx: WriteTransaction, entry: _Entry, new_snapshot_id: Callable[[], int]) -> None:
     """Puts the server into a room: its state, our join on top, and where its past goes on elsewhere."""
     room, event = entry.place.number, entry.event
+    row = room_store.by_number(tx, room)
+    if row is None or row.room_id != event.room_id:
+        raise NotFound("The room was deleted while it was being joined.")
     if events_row := event_store.by_id(tx, event.event_id):
         log.info("joined already", event_id=events_row.event.event_id)
         return

@@ -26,6 +26,7 @@ from weft.storage.database import Database
 from weft.storage.events import StoredEvent
 from weft.storage.log import Log
 from weft.storage.positions import Entry
+from weft.storage.purging import HISTORY_PURGED, ROOM_DELETED
 
 _EVENT_OVERHEAD = 2_000
 _MEMBER_BYTES = 400
@@ -349,6 +350,8 @@ class Rooms:
                 self.drop_event(entry.key)
             elif entry.kind == "resolution":
                 self._resolved(entry)
+            elif entry.kind in (ROOM_DELETED, HISTORY_PURGED):
+                self._removed(entry.room, entry.key or self._ids.get(entry.room))
 
     def _committed(self, stored: StoredEvent) -> None:
         event = stored.event
@@ -380,6 +383,19 @@ class Rooms:
         room = self._rooms.peek(room_id) if room_id is not None else None
         if room is not None and entry.position not in room.cut:
             self.drop(room.id)
+
+    def _removed(self, number: int, room_id: str | None) -> None:
+        """Some of a room's events are gone, or all."""
+        self._rewritten += 1
+        for stored in self._events.values():
+            if stored.room == number:
+                self._events.drop(stored.event.event_id)
+        if room_id is not None:
+            room = self._rooms.peek(room_id)
+            if room is not None and room.number == number:
+                self.drop(room_id)
+        # Should the room have been deleted, it has no name any more.
+        self._ids.pop(number, None)
 
     def _redacted(self, stored: StoredEvent) -> None:
         event = stored.event

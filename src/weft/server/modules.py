@@ -258,6 +258,8 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
                 account_data_of=account_data_.contents,
                 dehydrated_of=dehydrated.device_of,
                 locate=directory_.locate,
+                creation=creation,
+                senders=sender_cursors(engine),
             ),
         ),
         directory.module(directory_, shows_rooms=settings.federation.public_rooms),

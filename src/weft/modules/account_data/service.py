@@ -26,6 +26,7 @@ from weft.rooms.engine import Engine
 from weft.storage.database import WriteTransaction
 from weft.storage.derived import Derived
 from weft.storage.positions import Entry
+from weft.storage.purging import ROOM_DELETED
 
 #: The types that clients may read but not write.
 SERVER_MANAGED = frozenset({"m.fully_read", "m.push_rules"})
@@ -57,6 +58,7 @@ class AccountData:
         self._users: Derived[str, UserData] = Derived(
             engine.budget.cache("account_data", 0.04, lambda data: data.bytes), self._load
         )
+        engine.purging.tables_by_id["account_data"] = "user_id, room_id, type"
         self._provided: dict[str, Callable[[str], Awaitable[bytes]]] = {}
 
     # -- reading
@@ -148,6 +150,9 @@ class AccountData:
         for entry in entries:
             if entry.kind == "account_data" and entry.user_id is not None:
                 self._users.drop(entry.user_id)
+            elif entry.kind == ROOM_DELETED:
+                # Who had kept something for the room is not in the entry.
+                self._users.clear()
 
     async def _load(self, user_id: str) -> UserData:
         places: dict[str, dict[str, bytes]] = {}

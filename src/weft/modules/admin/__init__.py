@@ -5,6 +5,7 @@ https://spec.matrix.org/v1.19/client-server-api/#server-administration
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from weft.federation.destinations import Destinations
@@ -13,15 +14,20 @@ from weft.modules.admin.blocks import RoomBlocks
 from weft.modules.admin.client_api import AdminApi
 from weft.modules.admin.devices_api import DehydratedOf, UserDevicesApi
 from weft.modules.admin.federation_api import FederationApi
+from weft.modules.admin.history_purge import HistoryPurge
+from weft.modules.admin.jobs import Jobs
+from weft.modules.admin.jobs_api import JobsApi
 from weft.modules.admin.open_rooms import OpenSight, OpenViewing, nobody
 from weft.modules.admin.rate_limits import RateLimits
 from weft.modules.admin.registration_tokens_api import RegistrationTokensApi
 from weft.modules.admin.reports_api import ReportsApi
+from weft.modules.admin.room_deletion import RoomDeletion
 from weft.modules.admin.rooms import AdministeredRooms
 from weft.modules.admin.rooms_api import Locate, RoomsApi
 from weft.modules.admin.server_api import ServerApi
 from weft.modules.admin.shared_secret import SharedSecretRegistration
 from weft.modules.admin.statistics_api import StatisticsApi
+from weft.modules.admin.user_redaction import UserRedaction
 from weft.modules.admin.users import AroundAccounts, Users
 from weft.modules.admin.users_api import AccountDataOf, UsersApi
 from weft.modules.devices import DevicesService
@@ -31,6 +37,7 @@ from weft.modules.history import History
 from weft.modules.membership import Memberships
 from weft.modules.module import Module
 from weft.modules.reporting import ReportingService
+from weft.modules.room_creation import RoomCreation
 from weft.rooms.engine import Engine
 
 __all__ = ["AroundAccounts", "Parts", "RateLimits", "SharedSecretRegistration", "module"]
@@ -46,6 +53,7 @@ class Parts:
     shared_secret: SharedSecretRegistration
     rate_limits: RateLimits
     memberships: Memberships
+    creation: RoomCreation
     user_rooms: UserRooms
     forms: EventForms
     reporting: ReportingService
@@ -54,6 +62,8 @@ class Parts:
     account_data_of: AccountDataOf
     dehydrated_of: DehydratedOf
     locate: Locate
+    #: The names of the followers that tell other servers of events.
+    senders: Sequence[str]
 
 
 def module(engine: Engine, parts: Parts) -> Module:
@@ -62,6 +72,15 @@ def module(engine: Engine, parts: Parts) -> Module:
     blocks = RoomBlocks(engine.database)
     parts.memberships.closed.append(blocks.check)
     rooms = AdministeredRooms(engine, parts.memberships)
+    jobs = Jobs(engine)
+    jobs_api = JobsApi(
+        engine,
+        jobs,
+        blocks,
+        RoomDeletion(engine, jobs, parts.memberships, parts.creation, parts.senders),
+        HistoryPurge(engine, jobs),
+        UserRedaction(engine, jobs),
+    )
     sight = OpenSight(engine)
     history = History(
         engine,
@@ -78,13 +97,14 @@ def module(engine: Engine, parts: Parts) -> Module:
             *UserDevicesApi(users, accounts, parts.devices, parts.dehydrated_of).routes(),
             *RegistrationTokensApi(parts.tokens).routes(),
             *RoomsApi(rooms, blocks, accounts, history, parts.forms, parts.locate).routes(),
+            *jobs_api.routes(),
             *ReportsApi(engine, parts.reporting).routes(),
             *FederationApi(engine, parts.destinations).routes(),
             *StatisticsApi(engine.database).routes(),
             *ServerApi().routes(),
         ],
-        tasks=parts.shared_secret.tasks,
+        tasks=[*parts.shared_secret.tasks, *jobs.tasks],
         starts=[parts.rate_limits.start, blocks.start],
         appliers=[parts.rate_limits.apply, blocks.apply],
-        followers=[rooms.follower],
+        followers=[rooms.follower, jobs.follower],
     )

@@ -35,6 +35,7 @@ class AdministeredRooms:
 
     def __init__(self, engine: Engine, memberships: Memberships) -> None:
         self._engine = engine
+        engine.purging.tables["room_overviews"] = "room"
         self._memberships = memberships
         self.follower = Follower("redacted rooms", {"redacted"}, self._redacted, from_beginning=False)
 

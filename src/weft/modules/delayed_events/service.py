@@ -41,6 +41,7 @@ Send = Callable[[Requester, Row, dict[str, Any]], Awaitable[str]]
 class DelayedEvents:
     def __init__(self, engine: Engine, accounts: AccountsService, send: Send) -> None:
         self._engine = engine
+        engine.purging.tables_by_id["delayed_events"] = "delay_id"
         self._accounts = accounts
         self._send = send
         self._now_ms = engine.outside.now_ms

@@ -55,6 +55,7 @@ class Directory:
         self._services = services
         self._ask_service = ask_service
         self._engine = engine
+        engine.purging.tables |= {"room_aliases": "alias", "published_rooms": "room"}
         self._settings = settings
         self._remote = remote
 

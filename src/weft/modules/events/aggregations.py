@@ -18,6 +18,7 @@ from weft.storage import events
 from weft.storage.database import Transaction
 from weft.storage.events import StoredEvent
 from weft.storage.positions import Entry
+from weft.storage.purging import HISTORY_PURGED, ROOM_DELETED
 
 _REFERENCES = 100
 #: The newest edits of an event that are looked at for one that counts.
@@ -141,7 +142,7 @@ class Aggregations:
     def apply(self, entries: Sequence[Entry]) -> None:
         """Forgets what new events and redactions change."""
         for entry in entries:
-            if entry.kind == "redacted" and entry.room is not None:
+            if entry.kind in ("redacted", ROOM_DELETED, HISTORY_PURGED) and entry.room is not None:
                 self._changes += 1
                 self._rooms.pop(entry.room, None)
             elif entry.kind == "event" and entry.room is not None and isinstance(entry.payload, StoredEvent):

@@ -11,6 +11,7 @@ from weft.modules.events.user_rooms import Seat, UserRooms
 from weft.storage.events import StoredEvent
 from weft.storage.log import Log
 from weft.storage.positions import Entry
+from weft.storage.purging import ROOM_DELETED
 
 _KEPT_USERS = 10_000
 
@@ -67,7 +68,7 @@ class Sharing:
                 event = entry.payload.event
                 if event.type == "m.room.member" and event.state_key is not None:
                     self._joined.pop(event.state_key, None)
-            elif entry.kind == "resolution":
+            elif entry.kind in ("resolution", ROOM_DELETED):
                 self._joined.clear()
 
     def _keep(self, user_id: str, seats: dict[str, Seat]) -> frozenset[str]:

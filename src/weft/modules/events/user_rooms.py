@@ -13,6 +13,7 @@ from weft.rooms.engine import Engine
 from weft.storage import rooms as room_store
 from weft.storage.events import StoredEvent
 from weft.storage.positions import Entry
+from weft.storage.purging import ROOM_DELETED
 
 _KEPT_USERS = 5_000
 
@@ -62,7 +63,7 @@ class UserRooms:
         for entry in entries:
             if entry.kind == "event" and isinstance(entry.payload, StoredEvent):
                 self._member_event(entry.payload)
-            elif entry.kind == "resolution":
+            elif entry.kind in ("resolution", ROOM_DELETED):
                 # Whose membership came out differently is not in the entry.
                 self._users.clear()
             elif entry.kind == "forgotten" and entry.user_id is not None:

@@ -252,12 +252,13 @@ class Memberships:
             if row.membership not in _PRESENT:
                 continue
             try:
-                await self._leave_for_good(user_id, row.room_id)
+                await self.leave_for_good(user_id, row.room_id)
             except AuthRuleViolation:
                 # Somebody else removed the user meanwhile.
                 continue
 
-    async def _leave_for_good(self, user_id: str, room_id: str) -> None:
+    async def leave_for_good(self, user_id: str, room_id: str) -> None:
+        """Takes a user of this server out of a room, whether they want it or not. Raises what forbids it."""
         room = await self._engine.rooms.get(room_id)
         if self._elsewhere.is_elsewhere(room):
             await self._elsewhere.leave(user_id, room, {"membership": "leave"})

@@ -52,6 +52,7 @@ class RoomReceipts:
 class Receipts:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        engine.purging.tables["receipts"] = "room, receipt_type, user_id, thread"
         self._rooms: Derived[int, RoomReceipts] = Derived(
             engine.budget.cache("receipts", 0.04, lambda room: _OVERHEAD + _RECEIPT_BYTES * len(room.by_user)),
             self._load_room,

@@ -43,6 +43,7 @@ class Index:
 
     def __init__(self, engine: Engine, *, erased: Collection[str] = ()) -> None:
         self._engine = engine
+        engine.purging.with_events.append(lambda tx, positions: store.put(tx, [], positions))
         #: Users who left this server and wanted what they wrote to be erased; whoever gave it keeps it true.
         self._erased = erased
         self._searching = 0

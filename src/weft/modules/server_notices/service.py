@@ -48,6 +48,7 @@ class ServerNotices:
         exists: Exists,
     ) -> None:
         self._engine = engine
+        engine.purging.tables["server_notice_rooms"] = "user_id"
         self._creation = creation
         self._memberships = memberships
         self._settings = settings

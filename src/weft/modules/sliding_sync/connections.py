@@ -152,6 +152,7 @@ class Connection:
 class Connections:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        engine.purging.tables["sliding_rooms"] = "connection, room, generation"
         self._now_ms = engine.outside.now_ms
         self._kept: Cache[Key, Connection] = engine.budget.cache(
             "sliding_sync_connections", 0.05, lambda one: one.bytes

@@ -27,6 +27,7 @@ _MAX_MS = 120_000
 class Typing:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        engine.purging.tables["typing"] = "room, user_id"
         #: Until when, by user, by room number; rooms in which nobody is typing are not there.
         self._rooms: dict[int, dict[str, int]] = {}
         self._events: dict[int, bytes] = {}

@@ -67,6 +67,7 @@ class Unread:
         self, engine: Engine, *, push_rules: PushRules, receipts: Receipts, account_data: AccountData, sight: Sight
     ) -> None:
         self._engine = engine
+        engine.purging.tables["unread_tallies"] = "user_id, room"
         self._push_rules = push_rules
         self._receipts = receipts
         self._account_data = account_data

@@ -18,6 +18,7 @@ from weft.rooms.engine import Engine
 from weft.storage.database import WriteTransaction
 from weft.storage.events import StoredEvent
 from weft.storage.positions import Entry
+from weft.storage.purging import ROOM_DELETED
 
 _MAX_WORDS = 8
 
@@ -59,7 +60,7 @@ class UserDirectory:
     def apply(self, entries: Sequence[Entry]) -> None:
         """Follows which rooms are open."""
         for entry in entries:
-            if entry.kind == "resolution" or (
+            if entry.kind in ("resolution", ROOM_DELETED) or (
                 entry.kind in ("event", "redacted")
                 and isinstance(entry.payload, StoredEvent)
                 and entry.payload.event.type in store.OPENING

@@ -14,6 +14,7 @@ from weft.protocol.api.endpoint import Endpoint
 from weft.protocol.api.synapse_admin import (
     devices,
     federation,
+    jobs,
     media,
     registration,
     registration_tokens,
@@ -29,6 +30,7 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
     *users.ENDPOINTS,
     *devices.ENDPOINTS,
     *rooms.ENDPOINTS,
+    *jobs.ENDPOINTS,
     *registration.ENDPOINTS,
     *registration_tokens.ENDPOINTS,
     *reports.ENDPOINTS,
