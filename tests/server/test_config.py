@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -312,6 +313,8 @@ def test_the_examples_of_the_sample_have_the_right_types(file: Path) -> None:
         "livekit.secret",
     ):
         (file.parent / name).write_text("x")
+    registration = {"id": "irc", "url": None, "as_token": "a" * 32, "hs_token": "h" * 32, "sender_localpart": "irc"}
+    (file.parent / "irc-registration.yaml").write_text(json.dumps({**registration, "namespaces": {}}))
     url = "database.url=postgresql://weft@localhost/weft"
     assert read(file, text, sets=(url,)).registration.terms[0].id == "privacy"
 
