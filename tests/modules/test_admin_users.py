@@ -365,3 +365,35 @@ async def test_a_rate_of_ones_own(start_server: Start) -> None:
 async def test_the_version_of_the_server(server: TestServer) -> None:
     admin, _, _ = await people(server)
     assert (await admin.get(f"{ADMIN}/v1/server_version")).ok()["server_version"].startswith("Weft ")
+
+
+async def test_addresses_of_an_account(server: TestServer) -> None:
+    admin, alice, bob = await people(server)
+    path = f"{ADMIN}/v2/users/{alice.user_id}"
+    email, phone = {"medium": "email", "address": "Alice@Example.org"}, {"medium": "msisdn", "address": "+447700900001"}
+    put = (await admin.put(path, {"threepids": [email, phone]})).ok()
+    assert [each["address"] for each in put["threepids"]] == ["alice@example.org", "447700900001"]
+    kept = (await admin.get(path)).ok()["threepids"]
+    assert kept == put["threepids"]
+    assert 0 < kept[0]["added_at"] == kept[0]["validated_at"]
+    assert len((await alice.get(f"{V3}/account/3pid")).ok()["threepids"]) == 2
+    found = await admin.get(f"{ADMIN}/v1/threepid/email/users/ALICE%40example.org")
+    assert found.ok() == {"user_id": alice.user_id}
+    (await admin.get(f"{ADMIN}/v1/threepid/email/users/nobody%40example.org")).refused(404, "M_NOT_FOUND")
+    (await admin.get(f"{ADMIN}/v1/threepid/fax/users/1")).refused(400, "M_INVALID_PARAM")
+
+    for refused, errcode in ((email, "M_THREEPID_IN_USE"), ({**email, "address": "x"}, "M_INVALID_PARAM")):
+        body = {"threepids": [refused], "displayname": "Robert"}
+        (await admin.put(f"{ADMIN}/v2/users/{bob.user_id}", body)).refused(400, errcode)
+        (await admin.put(f"{ADMIN}/v2/users/@new:weft.test", body)).refused(400, errcode)
+    (await admin.get(f"{ADMIN}/v2/users/@new:weft.test")).refused(404, "M_NOT_FOUND")
+    assert (await admin.get(f"{ADMIN}/v2/users/{bob.user_id}")).ok()["displayname"] == "bob"
+    (await bob.get(f"{ADMIN}/v1/threepid/email/users/alice%40example.org")).refused(403, "M_FORBIDDEN")
+
+    (await admin.put(path, {"admin": False})).ok()
+    assert len((await admin.get(path)).ok()["threepids"]) == 2
+    (await admin.put(path, {"deactivated": True})).ok()
+    assert (await admin.get(path)).ok()["threepids"] == []
+    (await admin.put(path, {"threepids": [email]})).refused(400, "M_UNKNOWN")
+    made = (await admin.put(f"{ADMIN}/v2/users/@new:weft.test", {"threepids": [email]})).json
+    assert made["threepids"][0]["address"] == "alice@example.org"

@@ -254,7 +254,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
                 forms=forms,
                 reporting=(reporting_ := reporting.ReportingService(engine, sight)),
                 destinations=federation.destinations,
-                around=_around_accounts(profiles, propagation),
+                around=_around_accounts(profiles, propagation, addresses.ids),
                 account_data_of=account_data_.contents,
                 dehydrated_of=dehydrated.device_of,
                 locate=directory_.locate,
@@ -428,14 +428,16 @@ def _accounts(
     return devices_, ui_auth_, accounts_, registration, services
 
 
-def _around_accounts(profiles: profile.Profiles, propagation: profile.Propagation) -> admin.AroundAccounts:
-    """What administrators do with profiles."""
+def _around_accounts(
+    profiles: profile.Profiles, propagation: profile.Propagation, addresses: third_party_ids.ThirdPartyIds
+) -> admin.AroundAccounts:
+    """What administrators do with profiles and addresses."""
 
     async def set_profile(user_id: str, key: str, value: bytes) -> None:
         if await profiles.set_field(user_id, key, value):
             await propagation.begin(user_id)
 
-    return admin.AroundAccounts(profile_of=profiles.profile_of, set_profile=set_profile)
+    return admin.AroundAccounts(profile_of=profiles.profile_of, set_profile=set_profile, addresses=addresses)
 
 
 def _room_events(

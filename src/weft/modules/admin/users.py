@@ -15,9 +15,11 @@ from weft.modules.accounts.store import Account
 from weft.modules.admin import user_store
 from weft.modules.admin.user_store import UserRow, Wanted
 from weft.modules.devices import DevicesService
+from weft.modules.third_party_ids import Owned, ThirdPartyIds
 from weft.protocol.api.synapse_admin.users import PutUserRequest
 from weft.protocol.errors import InvalidParam, MatrixError, NotFound
 from weft.protocol.identifiers import is_valid_mxc, parse_user_id
+from weft.protocol.third_party_ids import ThirdPartyId, canonical
 from weft.rooms.engine import Engine
 from weft.storage import rooms as room_store
 
@@ -32,6 +34,8 @@ class AroundAccounts:
     profile_of: Callable[[str], Awaitable[Mapping[str, str]]]
     #: Sets a field of a profile to a JSON value, everywhere where it is seen.
     set_profile: Callable[[str, str, bytes], Awaitable[None]]
+    #: E-mail addresses and phone numbers.
+    addresses: ThirdPartyIds
 
 
 class Users:
@@ -99,6 +103,16 @@ class Users:
         await self.account(user_id)
         return await self._engine.database.read(user_store.rooms_joined_since, user_id, since_ms)
 
+    async def addresses_of(self, user_id: str) -> list[Owned]:
+        return await self._around.addresses.of(user_id)
+
+    async def by_address(self, medium: str, address: str) -> str:
+        """Who has an address. Raises `NotFound`, and `InvalidParam` for what is no address."""
+        user_id = await self._around.addresses.find(canonical(medium, address))
+        if user_id is None:
+            raise NotFound("No account has this address.")
+        return user_id
+
     # -- changing
 
     async def put(self, requester: Requester, args: PutUserRequest) -> bool:
@@ -106,6 +120,7 @@ class Users:
         self._check_local(args.user_id)
         account = await self._accounts.find(args.user_id)
         self._check(requester, account, args)
+        await self._around.addresses.check_free(args.user_id, _addresses(args))
         if account is None:
             await self._make(args)
         elif account.is_deactivated and args.deactivated is False:
@@ -117,8 +132,6 @@ class Users:
 
     def _check(self, requester: Requester, account: Account | None, args: PutUserRequest) -> None:
         """Raises what forbids the request, before anything is changed."""
-        if args.threepids:
-            raise MatrixError("This server keeps no third-party identifiers with accounts.")
         if args.external_ids:
             raise MatrixError("There is no single sign-on here, so accounts have no external identifiers.")
         if args.avatar_url and not is_valid_mxc(args.avatar_url):
@@ -135,6 +148,8 @@ class Users:
                 raise _not_oneself("deactivate, lock or suspend")
         if account.is_deactivated and args.deactivated is not False and args.password is not None:
             raise MatrixError("This account has been deactivated; it can be given a password when it begins again.")
+        if account.is_deactivated and args.deactivated is not False and args.threepids:
+            raise MatrixError("This account has been deactivated; it can be given addresses when it begins again.")
 
     async def _make(self, args: PutUserRequest) -> None:
         await self._accounts.create(
@@ -157,6 +172,8 @@ class Users:
                 await self._accounts.set_user_type(user_id, args.user_type)
         if args.avatar_url is not None:
             await self._around.set_profile(user_id, "avatar_url", orjson.dumps(args.avatar_url))
+        if args.threepids is not None:
+            await self._around.addresses.set_for(user_id, _addresses(args))
         if args.locked is not None:
             await self._accounts.set_locked(user_id, args.locked)
         if args.suspended is not None:
@@ -164,10 +181,12 @@ class Users:
         if args.deactivated and not (account is not None and account.is_deactivated):
             await self._accounts.deactivate(user_id, erase=False)
 
-    async def deactivate(self, user_id: str, *, erase: bool) -> None:
-        """Ends an account; one that has ended may still be erased."""
+    async def deactivate(self, user_id: str, *, erase: bool) -> bool:
+        """Ends an account; one that has ended may still be erased. Whether all identity servers have forgotten it."""
         await self.account(user_id)
+        is_unbound = await self._accounts.hooks.unbind(user_id, None)
         await self._accounts.deactivate(user_id, erase=erase)
+        return is_unbound
 
     async def reset_password(self, user_id: str, password: str, *, end_sessions: bool) -> None:
         await self.account(user_id)
@@ -194,6 +213,11 @@ class Users:
         if until_ms is not None and until_ms <= self._engine.outside.now_ms():
             raise InvalidParam("valid_until_ms is in the past.")
         return await self._accounts.sessions.act_as(user_id, requester.user_id, until_ms)
+
+
+def _addresses(args: PutUserRequest) -> list[ThirdPartyId]:
+    """Raises `InvalidParam` for what is no address."""
+    return [canonical(each.medium, each.address) for each in args.threepids or ()]
 
 
 def _not_oneself(what: str) -> MatrixError:

@@ -37,6 +37,7 @@ class UsersApi:
             route(api.LIST_USERS_V3, self.list_users_v3),
             route(api.GET_USER, self.get_user),
             route(api.PUT_USER, self.put_user),
+            route(api.FIND_USER_BY_THREEPID, self.find_by_threepid),
             route(api.DEACTIVATE_USER, self.deactivate_user),
             route(api.RESET_USER_PASSWORD, self.reset_password),
             route(api.GET_USER_ADMIN, self.get_admin),
@@ -87,7 +88,23 @@ class UsersApi:
         return await self._details(call.args.user_id)
 
     async def _details(self, user_id: str) -> api.UserDetails:
-        return api.UserDetails(**_fields(await self._users.one(user_id)), threepids=[], external_ids=[])
+        fields = _fields(await self._users.one(user_id))
+        return api.UserDetails(**fields, threepids=await self._threepids(user_id), external_ids=[])
+
+    async def _threepids(self, user_id: str) -> list[api.KeptThreepid]:
+        return [
+            api.KeptThreepid(
+                medium=owned.medium,
+                address=owned.address,
+                validated_at=owned.validated_ms,
+                added_at=owned.added_ms,
+            )
+            for owned in await self._users.addresses_of(user_id)
+        ]
+
+    async def find_by_threepid(self, call: Call[api.FindUserByThreepidRequest]) -> api.FindUserByThreepidResponse:
+        user_id = await self._users.by_address(call.args.medium, call.args.address)
+        return api.FindUserByThreepidResponse(user_id=user_id)
 
     async def check_username(self, call: Call[api.CheckUsernameFreeRequest]) -> api.CheckUsernameFreeResponse:
         await self._accounts.check_free(self._accounts.user_id_of(call.args.username))
@@ -126,8 +143,8 @@ class UsersApi:
         return Raw(body=msgspec.json.encode(details), status=201 if made else 200)
 
     async def deactivate_user(self, call: Call[api.DeactivateUserRequest]) -> api.DeactivateUserResponse:
-        await self._users.deactivate(call.args.user_id, erase=call.args.erase)
-        return api.DeactivateUserResponse(id_server_unbind_result="success")
+        is_unbound = await self._users.deactivate(call.args.user_id, erase=call.args.erase)
+        return api.DeactivateUserResponse(id_server_unbind_result="success" if is_unbound else "no-support")
 
     async def reset_password(self, call: Call[api.ResetUserPasswordRequest]) -> Empty:
         args = call.args

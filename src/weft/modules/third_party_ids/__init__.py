@@ -23,6 +23,7 @@ from weft.modules.third_party_ids.pages_api import ConfirmationPages
 from weft.modules.third_party_ids.service import ThirdPartyIds
 from weft.modules.third_party_ids.sms import Texter
 from weft.modules.third_party_ids.stages import AddressStage
+from weft.modules.third_party_ids.store import Owned
 from weft.modules.third_party_ids.validation import Validation
 from weft.modules.ui_auth import UiAuthService
 from weft.protocol import ui_auth as protocol_ui_auth
@@ -30,7 +31,7 @@ from weft.protocol.third_party_ids import EMAIL, MSISDN
 from weft.rooms.engine import Engine
 from weft.settings import Settings
 
-__all__ = ["AddressInvites", "Addresses", "ThirdPartyIds"]
+__all__ = ["AddressInvites", "Addresses", "Owned", "ThirdPartyIds"]
 
 _STAGES = {EMAIL: protocol_ui_auth.EMAIL, MSISDN: protocol_ui_auth.MSISDN}
 

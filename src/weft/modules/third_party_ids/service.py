@@ -54,6 +54,10 @@ class ThirdPartyIds:
         """Every address of an account, the oldest first."""
         return await self._database.get(store.of_user, user_id)
 
+    async def find(self, third_party_id: ThirdPartyId) -> str | None:
+        """Whose an address is."""
+        return await self._database.get(store.owner_of, *third_party_id)
+
     async def owner_of(self, identifier: ThirdPartyIdentifier | PhoneIdentifier) -> str | None:
         """Whose an address is that somebody gives as their name."""
         try:
@@ -64,7 +68,7 @@ class ThirdPartyIds:
                     third_party_id = canonical(medium, address)
         except InvalidParam:
             return None
-        return await self._database.get(store.owner_of, *third_party_id)
+        return await self.find(third_party_id)
 
     # -- proving
 
@@ -84,7 +88,7 @@ class ThirdPartyIds:
         """
         self._messages.check(third_party_id.medium)
         self._check_allowed(purpose, third_party_id)
-        is_known = await self._database.get(store.owner_of, *third_party_id) is not None
+        is_known = await self.find(third_party_id) is not None
         instead = None
         if is_known != (purpose == RESET):
             instead = IN_USE if is_known else NOT_FOUND
@@ -139,6 +143,18 @@ class ThirdPartyIds:
     async def remove(self, user_id: str, third_party_id: ThirdPartyId) -> None:
         """Takes an address from an account; nothing happens if it has not got it."""
         await self._database.write(store.remove, user_id, third_party_id)
+
+    # -- for administrators
+
+    async def check_free(self, user_id: str, ids: Sequence[ThirdPartyId]) -> None:
+        """Raises `M_THREEPID_IN_USE` where one of the addresses is another account's."""
+        for third_party_id in ids:
+            if await self.find(third_party_id) not in (None, user_id):
+                raise store.in_use()
+
+    async def set_for(self, user_id: str, ids: Sequence[ThirdPartyId]) -> None:
+        """Says which addresses an account has; see `store.set_for`."""
+        await self._database.write(store.set_for, user_id, ids, self._now_ms())
 
     # -- accounts begin and end
 

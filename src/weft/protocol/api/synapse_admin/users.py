@@ -5,7 +5,7 @@ Times are milliseconds since 1970.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
@@ -82,6 +82,24 @@ class Threepid(Struct):
     address: Annotated[str, Meta(max_length=500)]
 
 
+class KeptThreepid(Struct):
+    """Times are milliseconds since 1970."""
+
+    medium: str
+    address: str
+    validated_at: int
+    added_at: int
+
+
+class FindUserByThreepidRequest(Struct):
+    medium: Path[str]
+    address: Path[Annotated[str, Meta(max_length=500)]]
+
+
+class FindUserByThreepidResponse(Struct):
+    user_id: str
+
+
 class ExternalId(Struct):
     auth_provider: Annotated[str, Meta(max_length=255)]
     external_id: Annotated[str, Meta(max_length=255)]
@@ -90,7 +108,7 @@ class ExternalId(Struct):
 class UserDetails(ListedUser, omit_defaults=False):
     """What is kept of an account. Fields of Synapse's that stand for nothing here are null or empty."""
 
-    threepids: list[dict[str, Any]]
+    threepids: list[KeptThreepid]
     external_ids: list[ExternalId]
     appservice_id: None = None
     consent_server_notice_sent: None = None
@@ -235,6 +253,13 @@ SUSPEND_USER = admin("suspendUser", "PUT", "v1/suspend/{userId}", request=Suspen
 LOGIN_AS_USER = admin(
     "loginAsUser", "POST", "v1/users/{userId}/login", request=LoginAsUserRequest, response=LoginAsUserResponse
 )
+FIND_USER_BY_THREEPID = admin(
+    "findUserByThreepid",
+    "GET",
+    "v1/threepid/{medium}/users/{address}",
+    request=FindUserByThreepidRequest,
+    response=FindUserByThreepidResponse,
+)
 CHECK_USERNAME_FREE = admin(
     "checkUsernameFree",
     "GET",
@@ -293,6 +318,7 @@ ENDPOINTS = (
     LIST_USERS_V3,
     GET_USER,
     PUT_USER,
+    FIND_USER_BY_THREEPID,
     DEACTIVATE_USER,
     RESET_USER_PASSWORD,
     GET_USER_ADMIN,
