@@ -27,7 +27,7 @@ for _endpoint in ANSWERED:
         _ENDPOINTS.add(_endpoint.method, _path, _endpoint)
 
 #: Operations whose errors are in OAuth's form, except for what is said before they are asked: 404, 413, 429.
-OAUTH_ERRORS = {"registerOauthClient", "getOauthToken", "revokeOauthToken"}
+OAUTH_ERRORS = {"registerOauthClient", "getOauthToken", "revokeOauthToken", "authorizeDevice"}
 _ASKED: Router[Endpoint[Any, Any]] = Router()
 for _endpoint in ASKED:
     _ASKED.add(_endpoint.method, _endpoint.path, _endpoint)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -43,11 +44,17 @@ def weft(_weft_for_all: RunningWeft) -> Iterator[RunningWeft]:
 
 @pytest.fixture
 def start_weft(tmp_path: Path) -> Iterator[Starter]:
-    """Starts servers of this test's own: `start_weft({"registration.mode": "token", ...})`."""
+    """Starts servers of this test's own: `start_weft({"registration.mode": "token", ...})`.
+
+    `public`: it knows the address at which clients reach it.
+    """
     started: list[RunningWeft] = []
 
-    def start(sets: dict[str, str] | None = None) -> RunningWeft:
-        server = RunningWeft(tmp_path / f"weft-{len(started)}", sets)
+    def start(sets: dict[str, str] | None = None, *, public: bool = False) -> RunningWeft:
+        port = _free_port() if public else 0
+        if public:
+            sets = {**(sets or {}), "server.public_url": f"http://127.0.0.1:{port}"}
+        server = RunningWeft(tmp_path / f"weft-{len(started)}", sets, port=port)
         started.append(server)
         server.start()
         return server
@@ -85,6 +92,12 @@ def browser(node: None) -> str:
     if found is None:
         _missing("Chromium is not installed (make test-clients does that where it may)")
     return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _missing(reason: str) -> NoReturn:

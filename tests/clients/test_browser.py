@@ -26,6 +26,8 @@ _APART = {
         "registration.terms": _TERMS,
     },
 }
+#: These want a server that knows its own address.
+_PUBLIC = ("browser/account", "browser/oauth")
 _TOKEN = "invited-by-alice"
 
 
@@ -36,9 +38,14 @@ def environment(browser: str, tmp_path: Path) -> dict[str, str]:
     return {"WEFT_BROWSER": browser, "WEFT_SCREENSHOTS": str(folder), "WEFT_REGISTRATION_TOKEN": _TOKEN}
 
 
-@pytest.mark.parametrize("walk", [name for name in scenarios("browser") if name not in _APART])
+@pytest.mark.parametrize("walk", [name for name in scenarios("browser") if name not in (*_APART, *_PUBLIC)])
 def test_walk(walk: str, weft: RunningWeft, environment: dict[str, str]) -> None:
     play(walk, weft, environment)
+
+
+@pytest.mark.parametrize("walk", _PUBLIC)
+def test_walk_on_a_server_that_knows_its_address(walk: str, start_weft: Starter, environment: dict[str, str]) -> None:
+    play(walk, start_weft(public=True), environment)
 
 
 @pytest.mark.parametrize("walk", sorted(_APART))

@@ -67,6 +67,7 @@ from weft.rooms.access import RoomAccess
 from weft.rooms.engine import Engine
 from weft.server.config import read_registrations, read_secret
 from weft.server.federating import http_client, previews_client
+from weft.server.logging_in import oauth_module
 from weft.server.sending import sender_cursors, sender_module
 from weft.settings import Settings
 from weft.storage.database import WriteTransaction
@@ -290,13 +291,13 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         ),
         mutual_rooms.module(user_rooms),
         *_openid(engine, settings, accounts_, asking),
-        oauth.module(
+        oauth_module(
             engine,
-            accounts_,
-            registration,
-            devices_,
-            base=settings.oauth_base,
-            server_key=federation.own_keys.current[federation.own_keys.server_names[0]],
+            settings,
+            federation,
+            oauth.People(accounts_, registration, devices_, ui_auth_),
+            profiles,
+            propagation,
             limit=_limit_of(limiter),
         ),
         policy.module(policy.Policy(engine, access)),

@@ -5,20 +5,18 @@ https://spec.matrix.org/v1.19/client-server-api/#authorisation-code-flow
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from weft.http.call import Call, Route, route
 from weft.http.pages import Html, read_form
 from weft.modules.devices import DevicesService
 from weft.modules.oauth.browsers import Browsers, Visit
 from weft.modules.oauth.service import OAuthService
-from weft.modules.oauth.signing_in import PAGES, STEP, SigningIn, csrf_field, redirect
+from weft.modules.oauth.signing_in import FORM_EXPIRED, PAGES, STEP, SigningIn, csrf_field, redirect
 from weft.protocol.api.client import oauth as api
 from weft.protocol.api.endpoint import Empty, Raw
 from weft.protocol.errors import MatrixError, NotFound, Unrecognized
 from weft.protocol.oauth import AuthorizationRequest, ClientMetadata, OAuthError, RefusedRequest, redirects, requests
-
-_FORM_EXPIRED: Final = "This page was open for too long, or in another window. Please try once more."
 
 
 class AuthorizePages:
@@ -69,7 +67,7 @@ class AuthorizePages:
         visit = await self._browsers.visit(call)
         form = read_form(call.args.form)
         if not visit.sent(form):
-            return await self._page(call, visit, request, client, _FORM_EXPIRED)
+            return await self._page(call, visit, request, client, FORM_EXPIRED)
         taken = await self._signing_in.take(call, visit, form, _why(client))
         if taken is not None:
             return taken
@@ -96,7 +94,7 @@ class AuthorizePages:
             client=about(client),
             user=user_id,
             device=await self.device(user_id, request.scope.device_id),
-            destination=destination.host or "the app on your device",
+            next=PAGES.part("next_app", destination=destination.host or "the app on your device"),
         )
         page = PAGES.page(
             f"Sign in to {client.name}?", content, status=403 if problem else 200, leads_to=destination.source
@@ -129,7 +127,7 @@ def about(client: ClientMetadata) -> Html:
 
 
 def _why(client: ClientMetadata) -> str:
-    return f"to continue to {client.name} ({client.host})"
+    return f"To go on to {client.name} ({client.host})."
 
 
 def _refused(error: OAuthError) -> Raw:

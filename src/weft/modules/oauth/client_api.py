@@ -11,11 +11,12 @@ from urllib.parse import parse_qs
 import msgspec
 
 from weft.http.call import Call, Route, route
+from weft.modules.oauth.device_grants import INTERVAL_MS, LIFETIME_MS, DeviceGrants
 from weft.modules.oauth.service import Granted, OAuthService
 from weft.protocol.api.client import oauth as api
 from weft.protocol.api.endpoint import Empty, Raw
 from weft.protocol.errors import Unrecognized
-from weft.protocol.oauth import OAuthError, clients
+from weft.protocol.oauth import OAuthError, clients, user_codes
 from weft.protocol.oauth.errors import invalid_request
 
 _TOKEN_TYPE: Final = "Bearer"
@@ -23,12 +24,19 @@ _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 class ClientApi:
-    """`metadata` None: the OAuth 2.0 API is not offered."""
+    """`metadata` None: the OAuth 2.0 API is not offered. `link` is where people type codes in."""
 
     def __init__(
-        self, service: OAuthService, metadata: api.GetAuthMetadataResponse | None, public_key: dict[str, Any]
+        self,
+        service: OAuthService,
+        grants: DeviceGrants,
+        metadata: api.GetAuthMetadataResponse | None,
+        link: str,
+        public_key: dict[str, Any],
     ) -> None:
         self._service = service
+        self._grants = grants
+        self._link = link
         self._metadata = metadata
         self._public_key = public_key
 
@@ -41,6 +49,7 @@ class ClientApi:
             route(api.REGISTER_OAUTH_CLIENT, self.register),
             route(api.GET_OAUTH_TOKEN, self.token),
             route(api.REVOKE_OAUTH_TOKEN, self.revoke),
+            route(api.AUTHORIZE_DEVICE, self.authorize_device),
         ]
 
     def _offered(self) -> api.GetAuthMetadataResponse:
@@ -70,11 +79,28 @@ class ClientApi:
         match form.get("grant_type"):
             case clients.CODE_GRANT:
                 return _granted(await self._service.redeem(form))
+            case clients.DEVICE_GRANT:
+                return _granted(await self._grants.redeem(form))
             case clients.REFRESH_GRANT:
                 return _granted(await self._service.refresh(form))
             case None:
                 raise invalid_request("`grant_type` is missing.")
         raise OAuthError("unsupported_grant_type", "This grant is not known here.")
+
+    async def authorize_device(self, call: Call[api.FormRequest]) -> Raw:
+        self._offered()
+        asked = await self._grants.begin(read_parameters(call.args.form))
+        code = user_codes.shown(asked.user_code)
+        return _answer(
+            api.AuthorizeDeviceResponse(
+                device_code=asked.device_code,
+                user_code=code,
+                verification_uri=self._link,
+                verification_uri_complete=f"{self._link}?user_code={code}",
+                expires_in=LIFETIME_MS // 1000,
+                interval=INTERVAL_MS // 1000,
+            )
+        )
 
     async def revoke(self, call: Call[api.FormRequest]) -> Raw:
         self._offered()

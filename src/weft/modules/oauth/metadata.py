@@ -6,6 +6,7 @@ https://spec.matrix.org/v1.19/client-server-api/#oauth-20-account-management
 
 from __future__ import annotations
 
+from weft.modules.oauth.account import ACTIONS
 from weft.modules.oauth.id_tokens import ALGORITHM
 from weft.protocol.api.client import oauth as api
 from weft.protocol.oauth import clients, pkce, requests, scopes
@@ -24,10 +25,13 @@ def metadata(base: str, *, can_register: bool) -> api.GetAuthMetadataResponse:
         revocation_endpoint=base + api.REVOKE,
         registration_endpoint=base + api.REGISTER,
         response_types_supported=["code"],
-        grant_types_supported=[clients.CODE_GRANT, clients.REFRESH_GRANT],
+        device_authorization_endpoint=base + api.DEVICE,
+        grant_types_supported=[*clients.GRANTS],
         response_modes_supported=[*requests.RESPONSE_MODES],
         code_challenge_methods_supported=[pkce.METHOD],
         prompt_values_supported=[requests.CREATE] if can_register else None,
+        account_management_uri=base + api.ACCOUNT,
+        account_management_actions_supported=[*ACTIONS],
         jwks_uri=base + api.KEYS,
         scopes_supported=[*scopes.SUPPORTED],
         subject_types_supported=["public"],

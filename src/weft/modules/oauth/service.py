@@ -10,7 +10,8 @@ https://www.rfc-editor.org/rfc/rfc9700
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 import msgspec
@@ -105,8 +106,8 @@ class OAuthService:
     async def redeem(self, form: Mapping[str, str]) -> Granted:
         """The session for a code. Raises `OAuthError`."""
         client_id, client = await self.known_client(form.get("client_id"))
-        code = _needed(form, "code")
-        given = _needed(form, "redirect_uri"), _needed(form, "code_verifier")
+        code = needed(form, "code")
+        given = needed(form, "redirect_uri"), needed(form, "code_verifier")
         planned = self._sessions.plan("", client_id=client_id)
 
         def work(tx: WriteTransaction) -> tuple[Session, CodeRow] | None:
@@ -125,7 +126,8 @@ class OAuthService:
             self._sessions.admit(tx, session, display_name=client.name)
             return session, row
 
-        done = await self._database.write(work)
+        with as_grant_errors():
+            done = await self._database.write(work)
         if done is None:
             raise invalid_grant("The code is unknown, was used or has expired, or is not for this client.")
         return self.granted(done[0], scopes.read(done[1].scope), done[1].nonce)
@@ -150,17 +152,13 @@ class OAuthService:
 
     async def refresh(self, form: Mapping[str, str]) -> Granted:
         """The next tokens of a session. Raises `OAuthError`."""
-        client_id = _needed(form, "client_id")
-        try:
-            return Granted(await self._sessions.refresh(_needed(form, "refresh_token"), client_id))
-        except (OAuthError, LimitExceeded):
-            raise
-        except MatrixError as error:
-            raise invalid_grant(error.message) from None
+        client_id = needed(form, "client_id")
+        with as_grant_errors():
+            return Granted(await self._sessions.refresh(needed(form, "refresh_token"), client_id))
 
     async def revoke(self, form: Mapping[str, str]) -> None:
         """Ends the session of a token, whoever shows it: who has it could do worse. Raises `OAuthError`."""
-        await self._sessions.end_by_token(_needed(form, "token"))
+        await self._sessions.end_by_token(needed(form, "token"))
 
     # -- keeping
 
@@ -180,7 +178,19 @@ class OAuthService:
             store.touch_clients(tx, kept, now_ms)
 
 
-def _needed(form: Mapping[str, str], name: str) -> str:
+@contextmanager
+def as_grant_errors() -> Iterator[None]:
+    """Tells a client in OAuth's form why an account gets no tokens: it is locked, or has ended."""
+    try:
+        yield
+    except (OAuthError, LimitExceeded):
+        raise
+    except MatrixError as error:
+        raise invalid_grant(error.message) from None
+
+
+def needed(form: Mapping[str, str], name: str) -> str:
+    """Raises `OAuthError` if a parameter is missing."""
     value = form.get(name)
     if not value:
         raise invalid_request(f"`{name}` is missing.")

@@ -27,6 +27,7 @@ from weft.settings import Term
 PAGES: Final = Pages("weft.modules.oauth")
 #: The name of the field by which a form says what it is for.
 STEP: Final = "step"
+FORM_EXPIRED: Final = "This page was open for too long, or in another window. Please try once more."
 _LONGEST_NAME: Final = 255
 _LONGEST_PASSWORD: Final = 512
 
@@ -58,6 +59,7 @@ class SigningIn:
         content = PAGES.part(
             "sign_in",
             why=why,
+            domain=self._accounts.default_domain,
             problem=PAGES.problem(error.message if error else ""),
             csrf=csrf_field(visit),
             user=name or visit.user_id or "",

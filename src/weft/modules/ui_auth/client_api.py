@@ -47,6 +47,9 @@ class FallbackApi:
         kept = await self._service.look(session_id)
         if kept is None:
             return _gone()
+        elsewhere = kept.params.get(stage, {}).get("url")
+        if elsewhere is not None:
+            return Raw(status=303, content_type="", headers={"Location": elsewhere, "Cache-Control": "no-store"})
         return _done() if stage in kept.session.completed else self._stage(kept, stage, {})
 
     async def complete_stage(self, call: Call[api.PostAuthFallbackRequest]) -> Raw:

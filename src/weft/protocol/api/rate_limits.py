@@ -59,6 +59,12 @@ RATE_LIMITS: dict[str, RateLimit] = {
         key=Key.ADDRESS,
         why="Clients register at each login; what they say of themselves is kept.",
     ),
+    "user_code": RateLimit(
+        per_second=0.1,
+        burst=15,
+        key=Key.ADDRESS,
+        why="Guessing the codes that devices show; counted for each account too.",
+    ),
     "account": RateLimit(
         per_second=0.1, burst=10, key=Key.USER, why="Work on the account that costs a hash or many room events."
     ),

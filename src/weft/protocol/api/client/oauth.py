@@ -189,6 +189,59 @@ GET_OAUTH_KEYS = Endpoint(
     rate_limit="lookup",
 )
 
+AUTHORIZE_DEVICE = Endpoint(
+    operation_id="authorizeDevice",
+    method="POST",
+    paths=(DEVICE,),
+    request=FormRequest,
+    response=Raw,
+    auth=Auth.NONE,
+    rate_limit="oauth_client",
+    max_body=_FORM,
+)
+
+SHOW_LINK = Endpoint(
+    operation_id="showLink",
+    method="GET",
+    paths=(LINK,),
+    request=Empty,
+    response=Raw,
+    auth=Auth.NONE,
+    rate_limit="lookup",
+)
+
+DECIDE_LINK = Endpoint(
+    operation_id="decideLink",
+    method="POST",
+    paths=(LINK,),
+    request=FormRequest,
+    response=Raw,
+    auth=Auth.NONE,
+    rate_limit="user_code",
+    max_body=_FORM,
+)
+
+SHOW_ACCOUNT = Endpoint(
+    operation_id="showAccount",
+    method="GET",
+    paths=(ACCOUNT,),
+    request=Empty,
+    response=Raw,
+    auth=Auth.NONE,
+    rate_limit="lookup",
+)
+
+CHANGE_ACCOUNT = Endpoint(
+    operation_id="changeAccount",
+    method="POST",
+    paths=(ACCOUNT,),
+    request=FormRequest,
+    response=Raw,
+    auth=Auth.NONE,
+    rate_limit="lookup",
+    max_body=_FORM,
+)
+
 ENDPOINTS = (
     GET_AUTH_METADATA,
     GET_OPENID_CONFIGURATION,
@@ -199,4 +252,9 @@ ENDPOINTS = (
     GET_OAUTH_TOKEN,
     REVOKE_OAUTH_TOKEN,
     GET_OAUTH_KEYS,
+    AUTHORIZE_DEVICE,
+    SHOW_LINK,
+    DECIDE_LINK,
+    SHOW_ACCOUNT,
+    CHANGE_ACCOUNT,
 )

@@ -1,0 +1,46 @@
+"""Logging in by the browser: what the OAuth 2.0 API is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import orjson
+
+from weft.federation.federation import Federation
+from weft.modules import oauth, profile
+from weft.modules.module import Module
+from weft.rooms.engine import Engine
+from weft.settings import Settings
+
+
+def oauth_module(
+    engine: Engine,
+    settings: Settings,
+    federation: Federation,
+    people: oauth.People,
+    profiles: profile.Profiles,
+    propagation: profile.Propagation,
+    *,
+    limit: Callable[[str, str], None],
+) -> Module:
+    """`limit` counts one use of a rate limit by somebody, and raises `LimitExceeded`."""
+
+    async def name_of(user_id: str) -> str:
+        return (await profiles.profile_of(user_id)).get("displayname", "")
+
+    async def set_name(user_id: str, name: str) -> None:
+        if name:
+            is_shown = await profiles.set_field(user_id, "displayname", orjson.dumps(name))
+        else:
+            is_shown = await profiles.delete_field(user_id, "displayname")
+        if is_shown:
+            await propagation.begin(user_id)
+
+    return oauth.module(
+        engine,
+        people,
+        oauth.Names(name_of, set_name),
+        base=settings.oauth_base,
+        server_key=federation.own_keys.current[federation.own_keys.server_names[0]],
+        limit=limit,
+    )
