@@ -87,6 +87,7 @@ export default async function () {
     await desktop.getByLabel("User name").fill(user);
     await desktop.getByLabel("Password").fill("battery staple");
     await desktop.keyboard.press("Enter");
+    await desktop.getByRole("heading", { name: "Deactivate your account?" }).waitFor();
     await look(desktop, "account");
     await desktop.goto(base);
     await look(desktop, "account");
