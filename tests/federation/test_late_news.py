@@ -6,7 +6,10 @@ Each of these was found by the simulator, as servers that never agreed again.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from urllib.parse import quote
+
+import pytest
 
 from tests.federation.invented_room import InventedRoom
 from tests.federation.kit import MemoryKit
@@ -16,7 +19,9 @@ from tests.federation.victim import Victim, push, seen
 from weft.federation import behind
 from weft.federation.transport import OutgoingRequest
 from weft.graph.build import Draft
+from weft.graph.outcome import Outcome
 from weft.protocol.errors import Unreachable
+from weft.rooms.commit import commit
 from weft.testing import Answer, Client
 
 
@@ -61,6 +66,79 @@ async def test_a_gap_is_filled_by_those_who_built_on_it(victim: Victim, stranger
     stranger.answers[f"{V1}/backfill/{room_id}"] = stranger.json(found)
     await engine.remote.backfill.fill()
     assert hidden.event_id in await seen(alice, room_id)
+
+
+async def test_a_gap_is_filled_by_who_sent_what_is_missing(victim: Victim, stranger: Stranger, alice: Client) -> None:
+    """Though they are not in the room any more, and who built on it knows it from the state only."""
+    room_id = await alice.create_room(preset="public_chat", room_version="10")
+    second = Stranger(victim.server, "second.test")
+    await stranger.join(room_id)
+    await second.join(room_id, "bob")
+    engine = victim.server.server.engine
+    eve, bob = stranger.user("eve"), second.user("bob")
+    rename = {"membership": "join", "displayname": "Robert"}
+    hidden = await second.make(room_id, Draft(type="m.room.member", sender=bob, state_key=bob, content=rename))
+    shown = await stranger.make(room_id, message(eve, "on top of it"), prev=[hidden])
+    state = dict((await engine.rooms.get(room_id)).current.state)
+    state["m.room.member", bob] = hidden.event_id
+    stranger.answers[f"{V1}/get_missing_events/{room_id}"] = stranger.json({"events": []})
+    known = {"pdu_ids": list(state.values()), "auth_chain_ids": []}
+    stranger.answers[f"{V1}/state_ids/{room_id}"] = stranger.json(known)
+    found = {"origin": stranger.name, "origin_server_ts": 1, "pdus": [hidden.pdu]}
+    stranger.answers[f"{V1}/event/{hidden.event_id}"] = stranger.json(found)
+    await push(stranger, shown)
+    await victim.settled()
+    assert shown.event_id in await seen(alice, room_id)
+    assert await _outcome(victim, hidden.event_id) is Outcome.OUTLIER
+    for user_id, who in ((eve, stranger), (bob, second)):
+        leave = Draft(type="m.room.member", sender=user_id, state_key=user_id, content={"membership": "leave"})
+        await push(who, await who.make(room_id, leave))
+        assert await membership(alice, room_id, user_id) == "leave"
+    second.answers[f"{V1}/backfill/{room_id}"] = second.json(found)
+    engine.remote.federation.destinations.heard_from(second.name)
+    await engine.remote.backfill.fill()
+    assert await _outcome(victim, hidden.event_id) is Outcome.ACCEPTED
+
+
+async def _outcome(victim: Victim, event_id: str) -> Outcome | None:
+    stored = await victim.server.server.engine.rooms.event(event_id)
+    return stored.outcome if stored is not None else None
+
+
+async def test_what_is_being_written_can_be_asked_about(
+    victim: Victim, stranger: Stranger, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer waits for the write: the tables do not know of the state before an event any sooner."""
+    room_id = await alice.create_room(preset="public_chat", room_version="10")
+    await stranger.join(room_id)
+    engine = victim.server.server.engine
+    eve = stranger.user("eve")
+    rename = {"membership": "join", "displayname": "Evelyn"}
+    event = await stranger.make(room_id, Draft(type="m.room.member", sender=eve, state_key=eve, content=rename))
+    gate, submit = asyncio.Event(), engine.database.submit
+
+    async def later(*args: Any) -> Any:
+        await gate.wait()
+        return await submit(*args)
+
+    def held_up(work: Any, *args: Any) -> Any:
+        return asyncio.ensure_future(later(work, *args)) if work is commit else submit(work, *args)
+
+    monkeypatch.setattr(engine.database, "submit", held_up)
+    pushing = asyncio.create_task(push(stranger, event))
+    await eventually(lambda: _is_at_hand(victim, event.event_id))
+    # Others may have pushed out what the room has of it in memory.
+    (await engine.rooms.get(room_id)).snapshots.clear()
+    asking = asyncio.create_task(stranger.get(f"/state_ids/{quote(room_id)}", event_id=event.event_id))
+    await asyncio.sleep(0.1)
+    assert not asking.done()
+    gate.set()
+    await pushing
+    assert len((await asking).ok()["pdu_ids"]) > 4
+
+
+async def _is_at_hand(victim: Victim, event_id: str) -> bool:
+    return victim.server.server.engine.rooms.cached_event(event_id) is not None
 
 
 async def test_nobody_joins_by_a_server_whose_keys_are_not_had(

@@ -122,8 +122,8 @@ class Backfill:
                 room = await self._rooms.find(room_id)
 
     async def _servers(self, room: Room, found: Sequence[Gap]) -> list[str]:
-        """Whom to ask: the servers that built on what is missing, and then the others."""
-        senders = await self._database.read(gaps.builders, room.number, found)
+        """Whom to ask: the servers that sent what is missing or built on it, and then the others."""
+        senders = await self._database.read(gaps.holders, room.number, found)
         return self._missing.servers(room, map(domain_of, senders))
 
     async def _is_somebody_away(self, room: Room, found: Sequence[Gap]) -> bool:

@@ -175,6 +175,11 @@ class Rooms:
         while commits := self._commits.get(room_id):
             await asyncio.wait(commits)
 
+    async def written(self, room_id: str) -> None:
+        """Returns when the commits that are under way now have ended: what is known of the room is on disk."""
+        if commits := self._commits.get(room_id):
+            await asyncio.wait(commits)
+
     async def _load(self, room_id: str) -> Room:
         while True:
             await self.settled(room_id)

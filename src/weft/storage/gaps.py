@@ -118,9 +118,13 @@ def rooms_with_wanted(tx: Transaction) -> list[str]:
     ]
 
 
-def builders(tx: Transaction, room: int, found: Collection[Gap]) -> list[str]:
-    """The senders of events that build on missing ones: their servers had these, whoever is in the room now."""
-    senders: dict[str, None] = {}
+def holders(tx: Transaction, room: int, found: Collection[Gap]) -> list[str]:
+    """The senders of missing events, where these are known at least, and of those that build on them.
+
+    Their servers had these, whoever is in the room now.
+    """
+    known = tx.all("SELECT sender FROM events WHERE event_id IN :ids", ids=[gap.event_id for gap in found])
+    senders: dict[str, None] = dict.fromkeys(sender for (sender,) in known)
     for gap in found:
         rows = tx.all(
             "SELECT sender, json FROM events WHERE room = :room AND depth = :depth ORDER BY position LIMIT 50",

@@ -52,6 +52,8 @@ class Serving:
         A server that was put out while it could not be reached would otherwise never learn of that: the event that did
         it builds on others that it lacks. So it may ask about what happened while it was in the room.
         """
+        # Answers are read from the tables: what is known of a room before it is written there could not be told.
+        await self._engine.rooms.written(room_id)
         try:
             return await self._access.enter(room_id, origin)
         except Forbidden:
