@@ -58,9 +58,6 @@ LEFT_OUT = frozenset(
         "deleteRoomV2",
         "purgeHistory",
         "redactUser",
-        # A user's room of notices is there before the first notice is judged.
-        "sendServerNotice",
-        "sendServerNoticeOnce",
     }
 )
 

@@ -62,6 +62,28 @@ async def test_who_left_is_invited_again(server: TestServer) -> None:
     assert set(await invited(alice)) == {room_id}
 
 
+REFUSED = [
+    {"content": {"body": 1.5}},
+    {"content": {"body": 1 << 60}},
+    {"content": {"body": "x" * 70_000}},
+    {"type": "m.room.create", "state_key": ""},
+    {"type": "m.room.power_levels", "state_key": "", "content": {"users": 7}},
+]
+
+
+@pytest.mark.parametrize("extra", REFUSED)
+async def test_a_notice_that_is_refused_leaves_nothing_behind(server: TestServer, extra: dict[str, Any]) -> None:
+    admin, alice = await server.user("admin"), await server.user("alice")
+    assert (await admin.post(NOTICE, notice(alice.user_id, **extra))).status in (400, 403, 413)
+    assert not await invited(alice)
+    (await admin.post(NOTICE, notice(alice.user_id))).ok()
+    (room_id,) = await invited(alice)
+    await alice.join(room_id)
+    await alice.leave(room_id)
+    assert (await admin.post(NOTICE, notice(alice.user_id, **extra))).status in (400, 403, 413)
+    assert not await invited(alice), "whoever left is not invited again for nothing"
+
+
 async def test_many_first_notices_make_one_room(server: TestServer) -> None:
     admin, alice = await server.user("admin"), await server.user("alice")
     answers = await asyncio.gather(*(admin.post(NOTICE, notice(alice.user_id, str(n))) for n in range(5)))

@@ -179,6 +179,12 @@ class Append:
         await self._write(created.room_id, front, None, None, also)
         return await self._rooms.get(created.room_id)
 
+    def rehearse(self, version: RoomVersion, room_id: str | None, drafts: Sequence[Draft]) -> None:
+        """Raises what `create`, or a draft that is sent right after it, would raise for the drafts. Nothing is kept."""
+        front = _Front(version, room_id, (), Snapshot.root(self._rooms.new_snapshot_id()))
+        if self._extend_all(front, drafts) is not None:
+            raise NotFound("An event that this refers to is not known to this server.")
+
     async def _answered(self, transaction: TransactionKey) -> StoredEvent | None:
         answered = await self._database.get(transaction_ids.find, transaction)
         if answered is None or answered.event_id is None:

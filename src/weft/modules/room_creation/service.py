@@ -146,6 +146,11 @@ class RoomCreation:
                 raise
             raise RoomInUse(f"The alias {alias} is taken.") from None
 
+    def rehearse(self, version: RoomVersion, drafts: Sequence[Draft]) -> None:
+        """Raises what would refuse one of the drafts, if a room began with them. No room is made."""
+        room_id = None if version.format.room_id_is_create_hash else self._new_room_id(drafts[0].sender)
+        self._engine.append.rehearse(version, room_id, drafts)
+
     def _new_room_id(self, creator: str) -> str:
         return f"!{self._engine.outside.token(_ROOM_ID_LETTERS)}:{domain_of(creator)}"
 

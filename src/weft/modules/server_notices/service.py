@@ -65,25 +65,28 @@ class ServerNotices:
         state_key: str | None = None,
         transaction: TransactionKey | None = None,
     ) -> str:
-        """Sends a notice; returns its event id. Raises `NotFound` for who has no account here."""
+        """Sends a notice; returns its event id. Raises `NotFound` for who has no account here.
+
+        A notice that is refused leaves nothing behind, neither a room nor an invite.
+        """
         if not is_valid_user_id(user_id) or not self._engine.is_local(user_id):
             raise InvalidParam("Notices can be sent to users of this server only.")
         if not await self._exists(user_id):
             raise NotFound(f"There is no account {user_id}.")
-        room_id = await self._room_of(user_id)
         draft = Draft(type=event_type, state_key=state_key, sender=self._sender(user_id), content=content)
+        room_id = await self._room_of(user_id, draft)
         return (await self._engine.append.append(room_id, draft, transaction=transaction)).event.event_id
 
     def _sender(self, user_id: str) -> str:
         """The account that writes to users of the same domain."""
         return f"@{self._settings.localpart}:{domain_of(user_id)}"
 
-    async def _room_of(self, user_id: str) -> str:
-        """The user's room of notices, to which they are at least invited."""
+    async def _room_of(self, user_id: str, notice: Draft) -> str:
+        """The user's room of notices, to which they are at least invited. Raises what would refuse the notice there."""
         room_id = await self._engine.database.get(store.room_of, user_id)
         if room_id is None:
             try:
-                return await self._make_room(user_id)
+                return await self._make_room(user_id, notice)
             except UniqueViolation:
                 # Another process was quicker.
                 room_id = await self._engine.database.get(store.room_of, user_id)
@@ -91,13 +94,14 @@ class ServerNotices:
                     raise
         room = await self._engine.rooms.get(room_id)
         if room.membership(user_id) not in ("join", "invite"):
+            await self._engine.append.prepare(room_id, notice)
             content = await self._memberships.member_content(user_id, "invite")
             invite = Draft(type="m.room.member", state_key=user_id, sender=self._sender(user_id), content=content)
             await self._engine.append.append(room_id, invite)
             await self._set_tag(user_id, room_id, TAG, {})
         return room_id
 
-    async def _make_room(self, user_id: str) -> str:
+    async def _make_room(self, user_id: str, notice: Draft) -> str:
         sender = self._sender(user_id)
         version = room_version(self._default_version)
         if version.extensible_events:
@@ -114,7 +118,9 @@ class ServerNotices:
             name=self._settings.room_name,
             invites={user_id: await self._memberships.member_content(user_id, "invite")},
         )
-        room = await self._creation.create(version, drafts(plan), also=partial(_add, user_id=user_id))
+        first = drafts(plan)
+        self._creation.rehearse(version, [*first, notice])
+        room = await self._creation.create(version, first, also=partial(_add, user_id=user_id))
         await self._set_tag(user_id, room.id, TAG, {})
         return room.id
 
