@@ -115,7 +115,8 @@ def read_registration(value: object, server_name: str) -> Registration:
     if not isinstance(value, dict):
         raise ValueError("is not a registration: expected keys such as id, url and as_token")
     fields: Mapping[str, Any] = value
-    namespaces = fields.get("namespaces", {}) or {}
+    namespaces = fields.get("namespaces")
+    namespaces = {} if namespaces is None else namespaces
     if not isinstance(namespaces, dict):
         raise ValueError("namespaces must have users, aliases and rooms")
     localpart = _text(fields, "sender_localpart")
@@ -178,7 +179,8 @@ def _url(value: object) -> str | None:
 
 
 def _namespaces(namespaces: Mapping[str, Any], kind: str) -> tuple[Namespace, ...]:
-    listed = namespaces.get(kind) or []
+    listed = namespaces.get(kind)
+    listed = [] if listed is None else listed
     if not isinstance(listed, list):
         raise ValueError(f"namespaces.{kind} must be a list")
     return tuple(_namespace(kind, entry) for entry in listed)
