@@ -52,8 +52,6 @@ class Serving:
         A server that was put out while it could not be reached would otherwise never learn of that: the event that did
         it builds on others that it lacks. So it may ask about what happened while it was in the room.
         """
-        # Answers are read from the tables: what is known of a room before it is written there could not be told.
-        await self._engine.rooms.written(room_id)
         try:
             return await self._access.enter(room_id, origin)
         except Forbidden:
@@ -126,7 +124,7 @@ class Serving:
     async def event_auth(self, origin: str, room_id: str, event_id: str) -> bytes:
         """All that authorises an event, as JSON: `{"auth_chain": […]}`."""
         room = await self._enter(origin, room_id, [event_id])
-        stored = await self._engine.rooms.event(event_id)
+        stored = await self._written(room, event_id)
         if stored is None or stored.room != room.number or stored.outcome.is_rejected:
             raise _no_event()
         await self._check_stranger(room, origin, stored)
@@ -156,11 +154,19 @@ class Serving:
     async def _placed(self, origin: str, room_id: str, event_id: str) -> tuple[Room, StoredEvent]:
         """An event of the room's graph. Raises `NotFound`."""
         room = await self._enter(origin, room_id, [event_id])
-        stored = await self._engine.rooms.event(event_id)
+        stored = await self._written(room, event_id)
         if stored is None or stored.room != room.number or stored.outcome not in GIVEN or stored.snapshot is None:
             raise _no_event()
         await self._check_stranger(room, origin, stored)
         return room, stored
+
+    async def _written(self, room: Room, event_id: str) -> StoredEvent | None:
+        """An event that is in the tables, with all that it builds on: what is known sooner is waited for."""
+        rooms = self._engine.rooms
+        if await rooms.event(event_id) is None:
+            return None
+        await rooms.written(room.id)
+        return await rooms.event(event_id)
 
     async def _check_stranger(self, room: Room, origin: str, stored: StoredEvent) -> None:
         """A server that just looks in learns nothing of times when it could not have."""
