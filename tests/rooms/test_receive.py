@@ -71,7 +71,7 @@ async def given_state(engine: Engine, graph: DrawnGraph, event: Event) -> dict[s
     state = graph.state_of(event.prev_events)
     await engine.receive.add_outliers(room, with_auth_chains(graph, [*state.values(), *event.auth_events]))
     stored = await engine.rooms.events(event.prev_events)
-    missing = [one for one in event.prev_events if one not in stored or stored[one].outcome is Outcome.OUTLIER]
+    missing = [one for one in event.prev_events if one not in stored or not stored[one].is_placed]
     current = (await engine.rooms.get(graph.room_id)).current
     changes: dict[StateKey, str | None] = {key: one for key, one in state.items() if current.state.get(key) != one}
     changes.update((key, None) for key in current.state if key not in state)
@@ -181,6 +181,7 @@ async def test_what_a_missing_event_builds_on_is_no_end_once_it_has_come(
     room = await engine.rooms.get(graph.room_id)
     assert room.extremities.keys() == {members[-1].event_id, later.event_id}
     await engine.receive.take(graph.room_id, [missed], past=is_past)
+    engine.rooms.drop(graph.room_id)
     room = await engine.rooms.get(graph.room_id)
     assert list(room.extremities) == [later.event_id]
     assert dict(room.current.state) == dict(graph.after[later.event_id])
@@ -202,6 +203,31 @@ async def test_what_lies_behind_refused_events_is_no_end(engine: Engine) -> None
     await engine.receive.take(graph.room_id, [missed])
     room = await engine.rooms.get(graph.room_id)
     assert list(room.extremities) == [later.event_id]
+
+
+async def test_a_refused_event_that_was_seen_as_part_of_a_state_has_no_place_yet(engine: Engine) -> None:
+    """What builds on it lacks something, until it comes with what it builds on itself."""
+    graph = await drawn(engine, "10", random.Random(1), "!room:a", count=0)
+    members = graph.events[:-1]
+    await deliver(engine, graph.room_id, [members])
+    missed = graph.add(state("@carol:c", "m.room.topic", topic="new"), [members[-1].event_id])
+    refused = graph.add(state("@erin:e", "m.room.name", name="no"), [missed.event_id])
+    later = graph.add(message("@dave:d", "later"), [refused.event_id])
+    room = await engine.rooms.get(graph.room_id)
+    seen = await engine.receive.add_outliers(room, [refused])
+    assert seen[refused.event_id].outcome is Outcome.REJECTED
+    for event in (later, refused):
+        taken = (await engine.receive.take(graph.room_id, [event]))[event.event_id]
+        assert taken.missing_prev == tuple(event.prev_events)
+    await deliver(engine, graph.room_id, [[later, refused], [missed]])
+    stored = await engine.rooms.events([refused.event_id, later.event_id])
+    assert stored[refused.event_id].outcome is Outcome.REJECTED
+    assert stored[refused.event_id].is_placed
+    assert stored[later.event_id].outcome is Outcome.ACCEPTED
+    engine.rooms.drop(graph.room_id)
+    room = await engine.rooms.get(graph.room_id)
+    assert list(room.extremities) == [later.event_id]
+    assert dict(room.current.state) == dict(graph.after[later.event_id])
 
 
 async def test_events_that_follow_each_other_in_a_circle_leave_the_graph_an_end(engine: Engine) -> None:

@@ -435,8 +435,8 @@ def _enter(tx: WriteTransaction, entry: _Entry, new_snapshot_id: Callable[[], in
     )
     stored.position = event_store.insert(tx, stored)
     snapshots.insert(tx, room, after, {event.event_id: stored.position})
-    placed = event_store.which_are_stored(tx, event.prev_events)
-    missing = [one for one in event.prev_events if placed.get(one, Outcome.OUTLIER) == Outcome.OUTLIER]
+    placed = event_store.which_are_placed(tx, event.prev_events)
+    missing = [one for one in event.prev_events if one not in placed]
     gaps.add(tx, room, event, missing, wanted=False, followed=True)
     front.enter(tx, room, event.event_id)
     event_store.make_current(tx, room, after, {**entry.known, event.event_id: stored})

@@ -18,7 +18,6 @@ import structlog
 
 from weft.federation.peer import Peers
 from weft.graph.order import parents_first
-from weft.graph.outcome import Outcome
 from weft.graph.snapshot import Snapshot
 from weft.protocol.api.federation.backfill import GET_MISSING_PREVIOUS_EVENTS, GetMissingPreviousEventsRequest
 from weft.protocol.api.federation.events import (
@@ -336,8 +335,8 @@ class MissingEvents:
 
     async def _unplaced(self, event_ids: Collection[str]) -> list[str]:
         """Which events have no place in the graph here."""
-        known = await self._database.read(event_store.which_are_stored, event_ids) if event_ids else {}
-        return [one for one in event_ids if known.get(one, Outcome.OUTLIER) == Outcome.OUTLIER]
+        placed = await self._database.read(event_store.which_are_placed, event_ids) if event_ids else set()
+        return [event_id for event_id in event_ids if event_id not in placed]
 
 
 def _connected(events: Sequence[Event], unknown: Collection[str], known: Collection[str]) -> dict[str, Event]:

@@ -195,7 +195,7 @@ class Receive:
         for _ in range(_TRIES):
             room = await self._rooms.get(room_id)
             known = await self._known(event.event_id, way)
-            if known is not None and known.outcome is not Outcome.OUTLIER:
+            if known is not None and known.is_placed:
                 return Taken(Verdict(known.outcome)), None, True
             before = way.given.get(event.event_id)
             if not event.prev_events and before is None:
@@ -205,9 +205,7 @@ class Receive:
                 root = Snapshot.root(self._rooms.new_snapshot_id())
                 before = Before(root.id, root, (root,))
             prev = await self._events(event.prev_events)
-            missing_prev = [
-                one for one in event.prev_events if (at := prev.get(one)) is None or at.outcome is Outcome.OUTLIER
-            ]
+            missing_prev = [one for one in event.prev_events if (at := prev.get(one)) is None or not at.is_placed]
             auth = await self._events(event.auth_events)
             missing_auth = [one for one in event.auth_events if one not in auth]
             if missing_auth or (missing_prev and before is None):

@@ -95,6 +95,14 @@ class StoredEvent:
         return self.event.depth, self.position
 
     @property
+    def is_placed(self) -> bool:
+        """Whether it has a place in the graph, so that the state after it is known.
+
+        What was only ever seen as part of a state has none, neither as an outlier nor where its auth events forbid it.
+        """
+        return self.outcome is not Outcome.OUTLIER and self.snapshot is not None
+
+    @property
     def is_history(self) -> bool:
         """Whether it happened before this server heard of it, so that it is news to nobody."""
         return 0 < self.position <= HISTORY_END
@@ -511,6 +519,20 @@ def which_are_stored(tx: Transaction, event_ids: Collection[str]) -> dict[str, O
         some = ids[start : start + _IDS_AT_ONCE]
         rows = tx.all("SELECT event_id, outcome FROM events WHERE event_id IN :ids", ids=some)
         found.update((event_id, Outcome(outcome)) for event_id, outcome in rows)
+    return found
+
+
+def which_are_placed(tx: Transaction, event_ids: Collection[str]) -> set[str]:
+    """Of some events, those that have a place in the graph here, as `StoredEvent.is_placed` has it."""
+    ids = list(event_ids)
+    found: set[str] = set()
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        rows = tx.all(
+            "SELECT event_id FROM events WHERE event_id IN :ids AND outcome <> :outlier AND snapshot IS NOT NULL",
+            ids=ids[start : start + _IDS_AT_ONCE],
+            outlier=int(Outcome.OUTLIER),
+        )
+        found.update(event_id for (event_id,) in rows)
     return found
 
 

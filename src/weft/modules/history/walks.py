@@ -76,7 +76,7 @@ def between(
 
 def _in_graph(stored: Iterable[StoredEvent], room: int) -> list[StoredEvent]:
     """Those of the events that are of the room and have a place in its graph."""
-    return [one for one in stored if one.room == room and one.outcome is not Outcome.OUTLIER]
+    return [one for one in stored if one.room == room and one.is_placed]
 
 
 def _place(stored: StoredEvent) -> tuple[int, int, str]:
