@@ -237,6 +237,24 @@ async def test_an_outage_over_a_restart_loses_nothing(server: TestServer, bridge
     assert [event_id for event_id in told if event_id in sent] == sent
 
 
+async def test_a_room_that_was_deleted_meanwhile_holds_up_nothing(server: TestServer, bridge: Bridge) -> None:
+    alice, own = await server.user("alice"), bridge.client(server)
+    gone = await own.create_room(preset="public_chat")
+    (await alice.post(f"{V3}/join/{quote(gone)}")).ok()
+    await bridge.hears(await own.send(gone))
+    await bridge.stop()
+    event_id = await own.send(gone, "not taken yet")
+    (await alice.put(f"{V3}/rooms/{quote(gone)}/typing/{alice.user_id}", {"typing": True, "timeout": 30000})).ok()
+    (await alice.post(f"{V3}/rooms/{quote(gone)}/receipt/m.read/{quote(event_id)}")).ok()
+    (await alice.delete(f"/_synapse/admin/v1/rooms/{quote(gone)}", {"purge": True})).ok()
+    room_id = await own.create_room()
+    sent = await own.send(room_id, "still heard")
+    await server.restart()
+    await bridge.start()
+    (await own.post("/_matrix/client/v1/appservice/bridge/ping", {})).ok()
+    await bridge.hears(sent)
+
+
 async def test_it_hears_typing_receipts_and_presence(server: TestServer, bridge: Bridge) -> None:
     own, alice = bridge.client(server), await server.user("alice")
     room_id = await own.create_room(preset="public_chat")
@@ -425,6 +443,8 @@ async def test_the_directory_of_a_network(server: TestServer, bridge: Bridge) ->
     assert await listed(third_party_instance_id="bridge|other") == set()
     assert await listed(include_all_networks=True) == {main, room_id}
     assert (await alice.get(f"{V3}/directory/list/room/{quote(room_id)}")).ok()["visibility"] == "private"
+    shown = (await alice.get("/_synapse/admin/v1/rooms", public_rooms="true")).ok()["rooms"]
+    assert [room["room_id"] for room in shown] == [main]
     (await own.put(path, {"visibility": "private"})).ok()
     assert await listed(include_all_networks=True) == {main}
 

@@ -12,6 +12,7 @@ import msgspec
 
 from weft.protocol.identifiers import domain_of
 from weft.storage.database import Transaction, WriteTransaction
+from weft.storage.patterns import escaped
 from weft.storage.positions import Vector, beyond
 
 _DEPARTURES: Final = 5
@@ -68,7 +69,7 @@ def concerned(tx: Transaction, rooms: Collection[int], server_name: str, since: 
             WHERE room IN :rooms AND user_id LIKE :pattern ESCAPE '!'
               AND (membership = 'join' OR {beyond(since)})""",
         rooms=list(rooms),
-        pattern=f"%:{_like(server_name)}",
+        pattern=f"%:{escaped(server_name)}",
     )
     found = {room for (room,) in rows}
     return [room for room in rooms if room in found]
@@ -80,7 +81,7 @@ def newest(tx: Transaction, room: int, server_name: str, since: Vector, is_local
     One that is in the room finds it from the ends of the graph, and from those that were ends when we left it. One that
     is not has a claim only to what put it out.
     """
-    pattern = f"%:{_like(server_name)}"
+    pattern = f"%:{escaped(server_name)}"
     is_in = tx.value(
         """SELECT COUNT(*) FROM memberships
            WHERE room = :room AND user_id LIKE :pattern ESCAPE '!' AND membership = 'join'""",
@@ -117,7 +118,3 @@ def departures(tx: Transaction, room: int, since: Vector, is_local: Callable[[st
 def ends(tx: Transaction, room: int) -> list[str]:
     rows = tx.all("SELECT event_id FROM forward_extremities WHERE room = :room ORDER BY event_id LIMIT 20", room=room)
     return [event_id for (event_id,) in rows]
-
-
-def _like(text: str) -> str:
-    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 #: Keys remembered for each rate; about 15 MB for each that is full.
@@ -23,20 +23,16 @@ class Rate:
     per_second: float
     #: How many may come at once.
     burst: int
+    #: Seconds in which one more is allowed.
+    interval: float = field(init=False)
+    #: How far ahead of the steady rate somebody may be, in seconds.
+    tolerance: float = field(init=False)
 
     def __post_init__(self) -> None:
         if not (self.per_second > 0 and math.isfinite(self.per_second) and self.burst >= 1):
             raise ValueError("a rate is above 0 per second, and its burst is at least 1")
-
-    @property
-    def interval(self) -> float:
-        """Seconds in which one more is allowed."""
-        return 1 / self.per_second
-
-    @property
-    def tolerance(self) -> float:
-        """How far ahead of the steady rate somebody may be, in seconds."""
-        return (self.burst - 1) / self.per_second
+        object.__setattr__(self, "interval", 1 / self.per_second)
+        object.__setattr__(self, "tolerance", (self.burst - 1) / self.per_second)
 
 
 class Limiter:

@@ -30,11 +30,9 @@ def oauth_module(
 
     async def set_name(user_id: str, name: str) -> None:
         if name:
-            is_shown = await profiles.set_field(user_id, "displayname", orjson.dumps(name))
+            await propagation.set_field(user_id, "displayname", orjson.dumps(name))
         else:
-            is_shown = await profiles.delete_field(user_id, "displayname")
-        if is_shown:
-            await propagation.begin(user_id)
+            await propagation.delete_field(user_id, "displayname")
 
     return oauth.module(
         engine,

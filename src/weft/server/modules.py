@@ -62,15 +62,14 @@ from weft.modules import (
 )
 from weft.modules.module import Module, SyncPart
 from weft.protocol.errors import LimitExceeded
-from weft.protocol.identifiers import localpart_of
 from weft.rooms.access import RoomAccess
 from weft.rooms.engine import Engine
-from weft.server.config import read_registrations, read_secret
+from weft.server.accounts import around_accounts, join_accounts, people
+from weft.server.config import read_secret
 from weft.server.federating import http_client, previews_client
 from weft.server.logging_in import oauth_module
 from weft.server.sending import sender_cursors, sender_module
 from weft.settings import Settings
-from weft.storage.database import WriteTransaction
 
 #: The packages that own tables, in the order in which their migrations run.
 TABLES = (
@@ -120,7 +119,7 @@ class Modules:
 def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: Federation) -> Modules:
     """Makes every module of the server."""
     # Who one is.
-    devices_, ui_auth_, accounts_, registration, services = _accounts(engine, settings)
+    devices_, ui_auth_, accounts_, registration, services = people(engine, settings)
 
     # Events on their way to clients.
     user_rooms = events.UserRooms(engine)
@@ -154,7 +153,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     one_time_keys, cross_signing = keys.OneTimeKeys(engine, _guard_file(settings)), keys.CrossSigning(engine)
     accounts_.hooks.deactivated.append(lambda tx, ended: cross_signing.removed(tx, ended.user_id))
 
-    _join_accounts(accounts_, profiles, user_directory_, account_data_, push_rules_, unread_)
+    join_accounts(accounts_, profiles, user_directory_, account_data_, push_rules_, unread_)
     on_replaced = _carrying_over(account_data_, push_rules_)
 
     # Rooms.
@@ -255,7 +254,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
                 forms=forms,
                 reporting=(reporting_ := reporting.ReportingService(engine, sight)),
                 destinations=federation.destinations,
-                around=_around_accounts(profiles, propagation, addresses.ids),
+                around=around_accounts(profiles, propagation, addresses.ids),
                 account_data_of=account_data_.contents,
                 dehydrated_of=dehydrated.device_of,
                 locate=directory_.locate,
@@ -403,44 +402,6 @@ def _limit_of(limiter: Limiter) -> Callable[[str, str], None]:
     return limit
 
 
-def _accounts(
-    engine: Engine, settings: Settings
-) -> tuple[
-    devices.DevicesService,
-    ui_auth.UiAuthService,
-    accounts.AccountsService,
-    accounts.Registration,
-    application_services.ApplicationServices,
-]:
-    registrations = read_registrations(settings)
-    devices_ = devices.DevicesService(engine.database, engine.outside.now_ms)
-    ui_auth_ = ui_auth.UiAuthService(engine)
-    accounts_ = accounts.AccountsService(
-        engine,
-        settings,
-        devices=devices_,
-        ui_auth=ui_auth_,
-        services=registrations,
-        # The server's own voice is nobody's account.
-        is_reserved=lambda user_id: localpart_of(user_id) == settings.server_notices.localpart,
-    )
-    registration = accounts.Registration(engine, settings, accounts_, ui_auth_)
-    services = application_services.ApplicationServices(engine, registrations, accounts_)
-    return devices_, ui_auth_, accounts_, registration, services
-
-
-def _around_accounts(
-    profiles: profile.Profiles, propagation: profile.Propagation, addresses: third_party_ids.ThirdPartyIds
-) -> admin.AroundAccounts:
-    """What administrators do with profiles and addresses."""
-
-    async def set_profile(user_id: str, key: str, value: bytes) -> None:
-        if await profiles.set_field(user_id, key, value):
-            await propagation.begin(user_id)
-
-    return admin.AroundAccounts(profile_of=profiles.profile_of, set_profile=set_profile, addresses=addresses)
-
-
 def _room_events(
     engine: Engine,
     accounts_: accounts.AccountsService,
@@ -488,40 +449,6 @@ def _media(
 def _guard_file(settings: Settings) -> Path | None:
     """Where it is written down, beside SQLite's database, that one-time keys were given away."""
     return settings.sqlite_file.with_name(f"{settings.sqlite_file.name}.claims") if settings.is_sqlite else None
-
-
-def _join_accounts(
-    accounts_: accounts.AccountsService,
-    profiles: profile.Profiles,
-    user_directory_: user_directory.UserDirectory,
-    account_data_: account_data.AccountData,
-    push_rules_: push_rules.PushRules,
-    unread_: unread.Unread,
-) -> None:
-    """Has what belongs to an account begin and end with it."""
-
-    def created(tx: WriteTransaction, new: accounts.NewAccount) -> None:
-        # A guest has not chosen the name that the server made up.
-        name = new.display_name or (None if new.is_guest else localpart_of(new.user_id))
-        profiles.created(tx, new.user_id, name)
-
-    def ended(tx: WriteTransaction, deactivation: accounts.Deactivation) -> None:
-        user_directory_.hide(tx, deactivation.user_id)
-        account_data_.removed(tx, deactivation.user_id)
-        push_rules_.removed(tx, deactivation.user_id)
-        unread_.removed(tx, deactivation.user_id)
-        if deactivation.erase:
-            profiles.erased(tx, deactivation.user_id)
-
-    accounts_.hooks.created.append(created)
-
-    def begun_again(tx: WriteTransaction, user_id: str) -> None:
-        user_directory_.unhide(tx, user_id)
-        profiles.told_again(tx, user_id)
-
-    accounts_.hooks.deactivated.append(ended)
-    accounts_.hooks.reactivated.append(begun_again)
-    account_data_.provide("m.push_rules", push_rules_.json)
 
 
 def _carrying_over(

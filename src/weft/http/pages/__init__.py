@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from html import escape
 from importlib import resources
 from string import Template
-from typing import Final, NamedTuple
-from urllib.parse import parse_qs
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 from weft.protocol.api.endpoint import Raw
 from weft.protocol.errors import InvalidParam
@@ -35,6 +36,24 @@ class Html(NamedTuple):
 
 def joined(parts: list[Html], separator: str = "") -> Html:
     return Html(separator.join(each.text for each in parts))
+
+
+def documents(policies: Mapping[str, Any]) -> Html:
+    """A box to tick for each document of a policy (`m.login.terms` has these), with a link to it in each language."""
+    return joined([_filled(_SHARED, "document", id=id_, links=_links(policy)) for id_, policy in policies.items()])
+
+
+def _links(policy: Mapping[str, Any]) -> Html:
+    translations = [(language, text) for language, text in policy.items() if isinstance(text, dict)]
+    links = [
+        _filled(_SHARED, "document_link", url=_web(text["url"]), language=language, name=text["name"])
+        for language, text in translations
+    ]
+    return joined(links, separator=" · ")
+
+
+def _web(url: str) -> str:
+    return url if urlsplit(url).scheme in ("http", "https") else ""
 
 
 def read_form(body: bytes) -> dict[str, str]:

@@ -10,7 +10,7 @@ https://spec.matrix.org/v1.19/client-server-api/#account-registration
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -180,9 +180,9 @@ class Registration:
         return self._settings.mode == "token"
 
     @property
-    def documents(self) -> Sequence[Term]:
-        """What has to be accepted, each in each of its languages."""
-        return self._settings.terms
+    def policies(self) -> Mapping[str, Any]:
+        """What has to be accepted, as `m.login.terms` has it."""
+        return _policies(self._settings.terms)
 
     async def by_form(self, user_id: str, password: str, token: str) -> None:
         """Makes the account of somebody who has filled in all of it at once, and accepted the documents.

@@ -12,10 +12,9 @@ from weft.http.call import Requester
 from weft.modules.accounts import store, token_store
 from weft.modules.accounts.store import Account
 from weft.modules.accounts.token_store import GRANT_LENGTH, REFRESH_PREFIX, NewTokens, grant_of, hash_of
-from weft.modules.devices import DevicesService
+from weft.modules.devices import DevicesService, check_device_id
 from weft.modules.devices import store as device_store
-from weft.protocol.errors import Forbidden, InvalidParam, MatrixError, UnknownToken
-from weft.protocol.identifiers import is_valid_device_id
+from weft.protocol.errors import Forbidden, MatrixError, UnknownToken
 from weft.rooms.engine import Engine
 from weft.settings import Sessions as SessionSettings
 from weft.storage.database import WriteTransaction
@@ -54,8 +53,8 @@ class Sessions:
         id.
         """
         refreshable = refreshable or client_id is not None
-        if device_id is not None and not is_valid_device_id(device_id):
-            raise InvalidParam("A device id is a short text that can be read.")
+        if device_id is not None:
+            check_device_id(device_id)
         return Session(
             user_id,
             device_id or self._new_device_id(),

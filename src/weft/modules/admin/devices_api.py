@@ -11,13 +11,11 @@ from typing import Any
 from weft.http.call import Call, Route, route
 from weft.modules.accounts import AccountsService
 from weft.modules.admin.users import Users
-from weft.modules.devices import DevicesService
+from weft.modules.devices import DevicesService, check_device_id
 from weft.modules.devices.store import DeviceRow
 from weft.protocol.api.endpoint import Empty
 from weft.protocol.api.synapse_admin import devices as api
 from weft.protocol.api.synapse_admin.users import AdministeredUserRequest
-from weft.protocol.errors import InvalidParam
-from weft.protocol.identifiers import is_valid_device_id
 
 #: The id of the user's device that nobody is logged in on, if there is one.
 DehydratedOf = Callable[[str], Awaitable[str | None]]
@@ -49,8 +47,7 @@ class UserDevicesApi:
         return api.ListUserDevicesResponse(devices=shown, total=len(shown))
 
     async def create(self, call: Call[api.CreateUserDeviceRequest]) -> Empty:
-        if not is_valid_device_id(call.args.device_id):
-            raise InvalidParam("A device id is a short text that can be read.")
+        check_device_id(call.args.device_id)
         account = await self._accounts.active(call.args.user_id)
         await self._devices.make(account.user_id, call.args.device_id)
         return Empty()

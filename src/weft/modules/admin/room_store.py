@@ -16,6 +16,7 @@ from weft.protocol.event_auth import CREATE_KEY
 from weft.protocol.identifiers import domain_of
 from weft.storage import events
 from weft.storage.database import Row, Transaction, WriteTransaction
+from weft.storage.patterns import escaped
 
 #: The places in a room's state that an overview is made of; all have the state key "".
 _TYPES: Final = (
@@ -77,7 +78,7 @@ class Wanted:
 
 
 _FROM: Final = """FROM rooms r JOIN room_overviews o ON o.room = r.room
-                  LEFT JOIN published_rooms p ON p.room = r.room"""
+                  LEFT JOIN published_rooms p ON p.room = r.room AND p.main = 1"""
 _COLUMNS: Final = """r.room_id, o.name, o.canonical_alias, o.joined, o.joined_local, r.version, o.creator, o.encryption,
                      o.federatable, p.room, o.join_rules, o.guest_access, o.history_visibility, o.state_events,
                      o.room_type"""
@@ -123,7 +124,7 @@ def _where(wanted: Wanted) -> tuple[str, Mapping[str, Any]]:
         params["in_name"] = f"%{like(wanted.term)}%"
         # Behind the localpart there is a colon, and in it none.
         params["in_alias"] = f"#%{like(wanted.term)}%:%"
-        params["in_id"] = "%" + wanted.term.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
+        params["in_id"] = f"%{escaped(wanted.term)}%"
     if wanted.public is not None:
         conditions.append(f"p.room IS {'NOT ' if wanted.public else ''}NULL")
     if wanted.empty is not None:

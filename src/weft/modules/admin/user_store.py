@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from weft.storage.database import Row, Transaction
+from weft.storage.patterns import escaped
 
 #: What the list can be ordered by, under the names that the endpoint has for it.
 ORDERS: Final = {
@@ -138,7 +139,7 @@ def _where(wanted: Wanted) -> tuple[str, Mapping[str, Any]]:
 def like(text: str) -> str:
     """A text as part of a pattern whose escape is `!`, folded as the databases fold."""
     folded = re.sub("[A-Z]", lambda match: match[0].lower(), text)
-    return folded.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return escaped(folded)
 
 
 # -- what somebody did in rooms

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import msgspec
@@ -25,7 +25,7 @@ from weft.modules.events import EventForms, Viewer
 from weft.modules.module import Overheard
 from weft.protocol.api.application_service.transactions import SEND_TRANSACTION, SendTransactionRequest
 from weft.protocol.application_services import Registration
-from weft.protocol.errors import NotNow, WeftError
+from weft.protocol.errors import NotFound, NotNow, WeftError
 from weft.rooms.engine import Engine
 from weft.storage import events
 from weft.storage.events import StoredEvent
@@ -128,7 +128,11 @@ class Telling:
 
     async def _hears(self, stored: StoredEvent) -> bool:
         event = stored.event
-        room = await self._engine.rooms.get(event.room_id)
+        try:
+            room = await self._engine.rooms.get(event.room_id)
+        except NotFound:
+            # The room was deleted meanwhile.
+            return False
         if event.type == "m.room.member" and event.state_key is not None:
             owned = self._hearing.owns(event.state_key)
             heard = owned or await self._hearing.hears_room(room)
@@ -141,9 +145,14 @@ class Telling:
     async def _ephemeral(self, entries: Sequence[Entry]) -> list[bytes]:
         told: list[bytes] = []
         for part in self._overheard:
-            of_part = [entry for entry in entries if entry.kind in part.kinds]
-            if of_part:
-                told += await part.told(of_part, self._hearing)
+            rooms: dict[int | None, list[Entry]] = {}
+            for entry in entries:
+                if entry.kind in part.kinds:
+                    rooms.setdefault(entry.room, []).append(entry)
+            for of_room in rooms.values():
+                # A room may have been deleted meanwhile.
+                with suppress(NotFound):
+                    told += await part.told(of_room, self._hearing)
         return told
 
     # -- telling it

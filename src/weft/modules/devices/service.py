@@ -22,6 +22,12 @@ from weft.storage.database import Database, WriteTransaction
 OnDeleted = Callable[[WriteTransaction, str, Sequence[str]], None]
 
 
+def check_device_id(device_id: str) -> None:
+    """Raises `InvalidParam` for what can be no device id."""
+    if not is_valid_device_id(device_id):
+        raise InvalidParam("A device id is a short text that can be read.")
+
+
 class DevicesService:
     def __init__(self, database: Database, now_ms: Callable[[], int]) -> None:
         self._database = database
@@ -50,8 +56,7 @@ class DevicesService:
 
         Raises `InvalidParam` for what can be no device id.
         """
-        if not is_valid_device_id(device_id):
-            raise InvalidParam("A device id is a short text that can be read.")
+        check_device_id(device_id)
         return await self._database.write(
             partial(store.ensure, display_name=display_name, now_ms=self._now_ms()), user_id, device_id
         )

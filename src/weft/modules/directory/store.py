@@ -12,6 +12,7 @@ from weft.modules.directory.summary import SUMMARY_KEYS, chunk_of
 from weft.protocol.api.client.directory import PublicRoomsChunk
 from weft.storage import events
 from weft.storage.database import Transaction, WriteTransaction
+from weft.storage.patterns import escaped
 
 # -- aliases
 
@@ -253,9 +254,8 @@ def _where(wanted: Wanted) -> tuple[str, dict[str, object]]:
     elif not wanted.all_networks:
         conditions.append("main = 1")
     if wanted.words is not None:
-        escaped = wanted.words.replace("!", "!!").replace("%", "!%").replace("_", "!_")
         conditions.append("words LIKE :pattern ESCAPE '!'")
-        params["pattern"] = f"%{escaped}%"
+        params["pattern"] = f"%{escaped(wanted.words)}%"
     if wanted.room_types is not None:
         conditions.append("(room_type IN :room_types OR (:without = 1 AND room_type IS NULL))")
         params["room_types"] = [room_type for room_type in wanted.room_types if room_type is not None]

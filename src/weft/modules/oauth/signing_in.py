@@ -10,19 +10,17 @@ https://spec.matrix.org/v1.19/client-server-api/#user-registration
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import groupby
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from weft.http.call import Call
-from weft.http.pages import Html, Pages, joined
+from weft.http.pages import Html, Pages, documents
 from weft.modules.accounts import AccountsService, Registration
 from weft.modules.oauth.browsers import CSRF, Browsers, Visit
 from weft.protocol.api.endpoint import Raw
 from weft.protocol.errors import Forbidden, MatrixError, MissingParam
 from weft.protocol.oauth.requests import CREATE
 from weft.protocol.ui_auth import ThirdPartyIdentifier, UserIdentifier
-from weft.settings import Term
 
 PAGES: Final = Pages("weft.modules.oauth")
 #: The name of the field by which a form says what it is for.
@@ -81,7 +79,7 @@ class SigningIn:
             domain=self._accounts.default_domain,
             minimum=str(self._accounts.passwords.minimum),
             token=PAGES.part("token") if self._registration.needs_token else Html(""),
-            documents=_documents(self._registration.documents),
+            documents=documents(dict(sorted(self._registration.policies.items()))),
             url=_address(call, create=False),
         )
 
@@ -121,7 +119,7 @@ class SigningIn:
         user_id = self._accounts.user_id_of(name.strip())
         self._accounts.passwords.judge(password)
         await self._accounts.check_free(user_id)
-        if not {term.id for term in self._registration.documents} <= set(form.get("accepted", "").split("\n")):
+        if not self._registration.policies.keys() <= set(form.get("accepted", "").split("\n")):
             raise Forbidden("Please accept each of the documents.")
         if self._registration.needs_token:
             self._limit("registration_token", call.client_ip)
@@ -154,17 +152,3 @@ def _address(call: Call[Any], *, create: bool) -> str:
     """The page's own address, relative to itself, with or without the wish for a new account."""
     query = [(name, value) for name, values in call.query.items() for value in values if name != "prompt"]
     return f"?{urlencode([*query, ('prompt', CREATE)] if create else query)}"
-
-
-def _documents(terms: Any) -> Html:
-    """A box to tick for each document, with a link to it in each language."""
-    boxes = [
-        PAGES.part("document", id=id_, links=joined([_link(term) for term in versions], separator=" · "))
-        for id_, versions in groupby(sorted(terms, key=lambda term: term.id), key=lambda term: term.id)
-    ]
-    return joined(boxes)
-
-
-def _link(term: Term) -> Html:
-    url = term.url if urlsplit(term.url).scheme in ("http", "https") else ""
-    return PAGES.part("document_link", url=url, language=term.language, name=term.name)

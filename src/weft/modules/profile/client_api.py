@@ -48,15 +48,13 @@ class ClientApi:
         value = msgspec.json.decode(call.body_bytes, type=Fields).get(key)
         if value is None:
             raise MissingParam(f"The body must have the key {key[:64]!r}.")
-        if await self._profiles.set_field(user_id, key, bytes(value)):
-            await self._propagation.begin(user_id)
+        await self._propagation.set_field(user_id, key, bytes(value))
         return Empty()
 
     async def delete_field(self, call: Call[api.ProfileFieldRequest]) -> Empty:
         user_id, key = call.args.user_id, call.args.key_name
         await self._check_may_change(call, user_id, key)
-        if await self._profiles.delete_field(user_id, key):
-            await self._propagation.begin(user_id)
+        await self._propagation.delete_field(user_id, key)
         return Empty()
 
     async def _check_may_change(self, call: Call[Any], user_id: str, key: str) -> None:

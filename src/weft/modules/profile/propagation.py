@@ -39,6 +39,16 @@ class Propagation:
         self._user_rooms = user_rooms
         self._running: set[asyncio.Task[None]] = set()
 
+    async def set_field(self, user_id: str, key: str, value: bytes) -> None:
+        """Sets a field of a profile, JSON as bytes, and brings it into the user's rooms. Raises as `Profiles` does."""
+        if await self._profiles.set_field(user_id, key, value):
+            await self.begin(user_id)
+
+    async def delete_field(self, user_id: str, key: str) -> None:
+        """Removes a field of a profile, also from the user's rooms. Raises as `Profiles` does."""
+        if await self._profiles.delete_field(user_id, key):
+            await self.begin(user_id)
+
     async def begin(self, user_id: str) -> None:
         """Begins with what has changed; returns when it is done, or goes on in the background."""
         task = asyncio.create_task(self._try(user_id))

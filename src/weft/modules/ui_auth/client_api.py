@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from weft.http.call import Call, Route, route
-from weft.http.pages import Html, Pages, joined, read_form
+from weft.http.pages import Pages, documents, read_form
 from weft.modules.ui_auth.sealing import Kept
 from weft.modules.ui_auth.service import UiAuthService
 from weft.protocol import ui_auth
@@ -97,7 +96,7 @@ def _stage(kept: Kept, stage: str, problem: str = "", *, status: int = 200) -> R
         return _problem("Not asked for", "What you are doing does not ask for this step.", status=404)
     match stage:
         case ui_auth.TERMS:
-            content = _PAGES.part("terms", session=session, problem=message, documents=_documents(kept))
+            content = _PAGES.part("terms", session=session, problem=message, documents=documents(_policies(kept)))
         case ui_auth.PASSWORD:
             content = _PAGES.part(
                 "password", session=session, problem=message, user=kept.session.operation.user_id or ""
@@ -113,28 +112,6 @@ def _stage(kept: Kept, stage: str, problem: str = "", *, status: int = 200) -> R
 
 def _is_asked_for(kept: Kept, stage: str) -> bool:
     return any(stage in flow for flow in kept.flows)
-
-
-def _documents(kept: Kept) -> Html:
-    """A box to tick for each document, with a link to it in each language."""
-    return joined(
-        [_PAGES.part("document", id=id_, links=_links(document)) for id_, document in _policies(kept).items()]
-    )
-
-
-def _links(document: Mapping[str, Any]) -> Html:
-    translations = [(language, text) for language, text in document.items() if isinstance(text, dict)]
-    return joined(
-        [
-            _PAGES.part("link", url=_web(text["url"]), language=language, name=text["name"])
-            for language, text in translations
-        ],
-        separator=" · ",
-    )
-
-
-def _web(url: str) -> str:
-    return url if urlsplit(url).scheme in ("http", "https") else ""
 
 
 def _policies(kept: Kept) -> Mapping[str, Any]:
