@@ -1,9 +1,9 @@
 """What every test may ask for: a PostgreSQL database of its own, and the machine-readable specification.
 
 `postgres_database` is the URL of an empty database made for one test, `weft_database` that of one in which Weft's
-tables are made already. The cluster behind them is started once in a run, by whichever worker needs it first.
-`WEFT_TEST_POSTGRES` names a server to use instead. Without PostgreSQL these tests are skipped, unless
-`WEFT_REQUIRE_POSTGRES` is set.
+tables are made already, `weft_file` an embedded one to be copied. The cluster behind the former is started once in a
+run, by whichever worker needs it first. `WEFT_TEST_POSTGRES` names a server to use instead. Without PostgreSQL these
+tests are skipped, unless `WEFT_REQUIRE_POSTGRES` is set.
 """
 
 from __future__ import annotations
@@ -88,13 +88,25 @@ def weft_database(postgres_url: str, _postgres_admin: psycopg.Connection, _weft_
 
 
 @pytest.fixture(scope="session")
+def weft_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An embedded database with Weft's tables, empty, to be copied."""
+    file = tmp_path_factory.mktemp("template") / "weft.db"
+    _aside(f"sqlite:{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
 def _weft_template(postgres_url: str, _postgres_admin: psycopg.Connection) -> Iterator[str]:
     """Copying a database is several times as fast as running every migration."""
     with _database(postgres_url, _postgres_admin, "template0") as url:
-        # A fixture may be asked for while an event loop runs.
-        with ThreadPoolExecutor(1) as aside:
-            aside.submit(asyncio.run, _migrate(url)).result()
+        _aside(url)
         yield urlsplit(url).path.removeprefix("/")
+
+
+def _aside(url: str) -> None:
+    """Makes Weft's tables. A fixture may be asked for while an event loop runs."""
+    with ThreadPoolExecutor(1) as aside:
+        aside.submit(asyncio.run, _migrate(url)).result()
 
 
 async def _migrate(url: str) -> None:

@@ -8,6 +8,7 @@ left out.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -42,28 +43,32 @@ def twins_database(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest_asyncio.fixture(params=["memory", "https"])
-async def servers(request: pytest.FixtureRequest, tmp_path: Path, twins_database: str | None) -> AsyncIterator[Kit]:
+async def servers(
+    request: pytest.FixtureRequest, tmp_path: Path, twins_database: str | None, weft_file: Path
+) -> AsyncIterator[Kit]:
     """Starts servers: `one, two = await servers(2)`; more of them later, if need be."""
     kind: Any = MemoryKit if request.param == "memory" else HttpsKit
-    kit: Kit = kind(tmp_path, twins_database)
+    kit: Kit = kind(tmp_path, twins_database, weft_file)
     yield kit
     await kit.close()
 
 
 @pytest_asyncio.fixture
-async def memory_servers(tmp_path: Path, twins_database: str | None) -> AsyncIterator[MemoryKit]:
+async def memory_servers(tmp_path: Path, twins_database: str | None, weft_file: Path) -> AsyncIterator[MemoryKit]:
     """The same over the network in memory alone, for tests that look at what travels or make it go wrong."""
-    kit = MemoryKit(tmp_path, twins_database)
+    kit = MemoryKit(tmp_path, twins_database, weft_file)
     yield kit
     await kit.close()
 
 
 @pytest_asyncio.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
-async def victim(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Victim]:
+async def victim(request: pytest.FixtureRequest, tmp_path: Path, weft_file: Path) -> AsyncIterator[Victim]:
     """One server, on either kind of database, whose requests are counted."""
     settings: dict[str, Any] = {}
     if request.param == "postgres":
         settings["database"] = {"url": request.getfixturevalue("weft_database")}
+    else:
+        shutil.copy(weft_file, tmp_path)
     server = TestServer(tmp_path, settings=settings, watch=validated)
     await server.start()
     yield Victim(server)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,12 +31,14 @@ NAMES: Final = ("one.test", "two.test", "three.test", "four.test", "five.test")
 class Kit:
     """Servers with one clock. Every answer that a client gets is checked against the specification.
 
-    With `twins`, the URL of an empty database, the first server is two processes on that database.
+    With `twins`, the URL of an empty database, the first server is two processes on that database. `weft_file` is an
+    empty database to begin with, which is quicker than to make the tables.
     """
 
-    def __init__(self, folder: Path, twins: str | None = None) -> None:
+    def __init__(self, folder: Path, twins: str | None = None, weft_file: Path | None = None) -> None:
         self.folder = folder
         self.twins = twins
+        self.weft_file = weft_file
         self.clock = Clock()
         self.network = Network()
         self.servers: list[TestServer] = []
@@ -51,6 +54,8 @@ class Kit:
         kind = TestServer
         if self.twins is not None and not self.servers:
             kind, chosen = Twins, {"database": {"url": self.twins}, **chosen}
+        elif self.weft_file is not None:
+            shutil.copy(self.weft_file, folder)
         server = self.make(kind, folder, chosen, seed=len(self.servers))
         self.servers.append(server)
         await server.start()
@@ -70,8 +75,8 @@ class Kit:
 
 
 class MemoryKit(Kit):
-    def __init__(self, folder: Path, twins: str | None = None) -> None:
-        super().__init__(folder, twins)
+    def __init__(self, folder: Path, twins: str | None = None, weft_file: Path | None = None) -> None:
+        super().__init__(folder, twins, weft_file)
         self.network.on_answer.append(_validated)
 
     def make(self, kind: type[TestServer], folder: Path, settings: dict[str, Any], seed: int) -> TestServer:
@@ -86,8 +91,8 @@ class MemoryKit(Kit):
 class HttpsKit(Kit):
     """Each server has a TLS listener of its own; SRV records and addresses are a table."""
 
-    def __init__(self, folder: Path, twins: str | None = None) -> None:
-        super().__init__(folder, twins)
+    def __init__(self, folder: Path, twins: str | None = None, weft_file: Path | None = None) -> None:
+        super().__init__(folder, twins, weft_file)
         self._tls = Tls(*make_certificate(folder / "certificate", *NAMES, IDENTITY))
         self._listeners: list[HttpServer] = []
         self._ports: dict[str, int] = {}

@@ -7,6 +7,7 @@ of the two at random; `WEFT_SEED` chooses the course.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ Start = Callable[..., Awaitable[TestServer]]
 
 
 @pytest_asyncio.fixture
-async def start_server(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Start]:
+async def start_server(tmp_path: Path, weft_file: Path, request: pytest.FixtureRequest) -> AsyncIterator[Start]:
     """Starts a server with settings of the test's own: `await start_server({"presence": {"enabled": False}})`."""
     started: list[TestServer] = []
     # Asked for here, it outlasts the servers.
@@ -40,6 +41,7 @@ async def start_server(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncI
             chosen.setdefault("database", database)
             server: TestServer = Twins(folder, settings=chosen, seed=SEED, watch=validated)
         else:
+            shutil.copy(weft_file, folder)
             server = TestServer(folder, settings=chosen, seed=SEED, watch=validated)
         started.append(server)
         await server.start()

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-import ssl
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -32,6 +31,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from weft.http.addresses import AddressGuard
+from weft.http.trust import trust
 from weft.protocol.errors import NotNow, PeerError, Unreachable
 
 #: Bytes of an answer, where the caller does not say.
@@ -137,12 +137,7 @@ class HttpClient:
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._guard = guard or AddressGuard()
-        self._tls = ssl.create_default_context()
-        for file in extra_cas:
-            self._tls.load_verify_locations(cafile=file)
-        if not verify_certificates:
-            self._tls.check_hostname = False
-            self._tls.verify_mode = ssl.CERT_NONE
+        self._tls = trust(tuple(extra_cas), verify=verify_certificates)
         self._resolver = resolver
         self._user_agent = user_agent
         self._max_connections = max_connections

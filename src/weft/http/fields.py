@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import types
 import typing
+from functools import cache
 from typing import Any, Final, get_args, get_origin
 
 import msgspec
@@ -51,7 +52,9 @@ def alternatives(annotation: Any) -> list[Any]:
     return [annotation]
 
 
+@cache
 def snake(name: str) -> str:
+    """A parameter's name as its field is called."""
     return _CAPITAL.sub(r"_\1", name).lower()
 
 

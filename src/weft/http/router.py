@@ -77,7 +77,10 @@ def _child(node: _Node[T], segment: str) -> _Node[T]:
         if node.parameter is None:
             node.parameter = _Node()
         return node.parameter
-    return node.literals.setdefault(segment, _Node())
+    child = node.literals.get(segment)
+    if child is None:
+        child = node.literals[segment] = _Node()
+    return child
 
 
 def _segments(raw_path: bytes) -> tuple[list[str], bool]:

@@ -26,6 +26,7 @@ from typing import Final
 import aiosmtplib
 import structlog
 
+from weft.http.trust import trust
 from weft.protocol.errors import InvalidParam, LimitExceeded, MatrixError
 from weft.rooms.engine import Outside
 from weft.settings import Email as EmailSettings
@@ -52,9 +53,7 @@ class Mailer:
         self._server_name = server_name
         self._password = read_secret(settings.password_file) if settings.password_file else None
         self._sender = _address(settings.sender)
-        self._tls = ssl.create_default_context()
-        if settings.ca_file is not None:
-            self._tls.load_verify_locations(cafile=settings.ca_file)
+        self._tls = trust([settings.ca_file] if settings.ca_file is not None else ())
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._here = 0
 
