@@ -101,6 +101,38 @@ async def test_a_gap_may_be_filled_by_who_sent_what_is_missing(
     assert await engine.database.read(gaps.holders, room.number, missing) == [bob, eve]
 
 
+async def test_a_gap_may_be_filled_by_a_server_that_was_put_out(
+    victim: Victim, stranger: Stranger, alice: Client
+) -> None:
+    """It spoke before it knew. Who is there still, and built on what it said, does not have that."""
+    room_id = await alice.create_room(preset="public_chat", room_version="10")
+    second = Stranger(victim.server, "second.test")
+    await stranger.join(room_id)
+    await second.join(room_id, "bob")
+    engine = victim.server.server.engine
+    bob = second.user("bob")
+    hidden = await second.make(room_id, message(bob, "am I out?"))
+    shown = await stranger.make(room_id, message(stranger.user("eve"), "on top of it"), prev=[hidden])
+    state = list((await engine.rooms.get(room_id)).current.state.values())
+    (await alice.post(f"/_matrix/client/v3/rooms/{quote(room_id)}/kick", {"user_id": bob})).ok()
+    stranger.answers[f"{V1}/get_missing_events/{room_id}"] = stranger.json({"events": []})
+    stranger.answers[f"{V1}/state_ids/{room_id}"] = stranger.json({"pdu_ids": state, "auth_chain_ids": []})
+    stranger.answers[f"{V1}/backfill/{room_id}"] = stranger.json(
+        {"origin": stranger.name, "origin_server_ts": 1, "pdus": []}
+    )
+    second.answers[f"{V1}/backfill/{room_id}"] = second.json(
+        {"origin": second.name, "origin_server_ts": 1, "pdus": [hidden.pdu]}
+    )
+    await push(stranger, shown)
+    await victim.settled()
+    # They don't take what is sent to them, and are left alone for a while.
+    victim.server.clock.advance(7200)
+    await engine.remote.backfill.fill()
+    stored = await engine.rooms.event(hidden.event_id)
+    assert stored is not None
+    assert stored.is_placed
+
+
 async def test_what_is_being_written_can_be_asked_about(
     victim: Victim, stranger: Stranger, alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,15 +121,19 @@ class Backfill:
                 await asyncio.sleep(_POLITE)
                 room = await self._rooms.find(room_id)
 
-    async def _servers(self, room: Room, found: Sequence[Gap]) -> list[str]:
-        """Whom to ask: the servers that sent what is missing or built on it, and then the others."""
+    async def _servers(self, room: Room, found: Sequence[Gap], *, unasked: bool) -> list[str]:
+        """Whom to ask: the servers that sent what is missing or built on it, and then the others.
+
+        Where nobody waits, those too that are in the room no more: they may have sent it before they knew.
+        """
         senders = await self._database.read(gaps.holders, room.number, found)
-        return self._missing.servers(room, map(domain_of, senders))
+        present = self._missing.servers(room, map(domain_of, senders))
+        return [*present, *self._missing.departed(room, present)] if unasked else present
 
     async def _is_somebody_away(self, room: Room, found: Sequence[Gap]) -> bool:
         """Whether any of those who may have what is missing can't be asked just now, and may come back."""
         long_ago = self._now_ms() - _PATIENCE_WITH_THE_ABSENT_MS
-        for server in await self._servers(room, found):
+        for server in await self._servers(room, found, unasked=True):
             since = self._peers.failing_since_ms(server)
             if since is not None and since > long_ago and not self._peers.is_available(server):
                 return True
@@ -152,7 +156,7 @@ class Backfill:
         gaps_then, had_nothing = self._had_nothing.get(room.id, ([], set()))
         if gaps_then != found:
             had_nothing = set()
-        for server in await self._servers(room, found):
+        for server in await self._servers(room, found, unasked=unasked):
             if unasked and server in had_nothing:
                 continue
             try:

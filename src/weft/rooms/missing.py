@@ -94,7 +94,15 @@ class MissingEvents:
     def servers(self, room: Room, first: Iterable[str] = ()) -> list[str]:
         """Other servers of the room, those of `first` in front, then those with most members; few in all."""
         others = [name for name, _ in room.servers.most_common(_SERVERS * 4)]
-        chosen = [name for name in dict.fromkeys([*first, *others]) if not self._rooms.is_local(name)]
+        return self._few([*first, *others])
+
+    def departed(self, room: Room, besides: Collection[str]) -> list[str]:
+        """Other servers whose members have all left the room, or were sent away; few in all."""
+        gone = dict.fromkeys(map(domain_of, room.members("leave", "ban")))
+        return self._few([name for name in gone if name not in room.servers and name not in besides])
+
+    def _few(self, names: Iterable[str]) -> list[str]:
+        chosen = [name for name in dict.fromkeys(names) if not self._rooms.is_local(name)]
         chosen.sort(key=lambda name: not self._peers.is_available(name))
         return chosen[:_SERVERS]
 
