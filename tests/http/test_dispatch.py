@@ -23,7 +23,7 @@ from weft.protocol.errors import Forbidden, LimitExceeded, MatrixError, NotNow, 
 CORS = {
     "access-control-allow-origin": "*",
     "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS",
-    "access-control-allow-headers": "X-Requested-With, Content-Type, Authorization",
+    "access-control-allow-headers": "X-Requested-With, Content-Type, Authorization, If-Match, If-None-Match",
 }
 
 

@@ -16,7 +16,7 @@ from msgspec import inspect
 from tests.spec import openapi
 
 from weft.protocol.api import application_service, client, federation, identity, synapse_admin
-from weft.protocol.api.client import account, login, sync
+from weft.protocol.api.client import account, login, rendezvous, sync
 from weft.protocol.api.declared import ANSWERED, ASKED
 from weft.protocol.api.endpoint import Api, Auth, Empty, Endpoint, In, Raw
 from weft.protocol.api.rate_limits import RATE_LIMITS
@@ -77,6 +77,9 @@ NOT_IN_OPENAPI = {
     "decideLink": "OAuth 2.0 API, 'Device authorisation flow'",
     "showAccount": "OAuth 2.0 API, 'Account management'",
     "changeAccount": "OAuth 2.0 API, 'Account management'",
+    **dict.fromkeys(
+        [one.name for one in rendezvous.ENDPOINTS], "MSC4388 and MSC4108, by which clients sign each other in"
+    ),
     "slidingSync": "MSC4186, by which Element X syncs",
     "drawRoom": "Weft's own",
     "compareRoom": "Weft's own",

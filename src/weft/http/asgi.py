@@ -22,7 +22,7 @@ HeaderList = list[tuple[bytes, bytes]]
 CORS: Final[HeaderList] = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
-    (b"access-control-allow-headers", b"X-Requested-With, Content-Type, Authorization"),
+    (b"access-control-allow-headers", b"X-Requested-With, Content-Type, Authorization, If-Match, If-None-Match"),
 ]
 JSON_TYPE: Final = "application/json"
 JSON: Final[HeaderList] = [*CORS, (b"content-type", JSON_TYPE.encode())]

@@ -100,6 +100,13 @@ class Oauth(Section, frozen=True, kw_only=True):
             "/_weft/link on.",
         ),
     ] = True
+    qr_codes: Annotated[
+        Literal["everyone", "users", "nobody"],
+        Doc(
+            text="Who may begin to sign a device in by a QR code. A new device that shows the code is not signed in "
+            'yet, so that "users" has the code shown by the one that is.',
+        ),
+    ] = "everyone"
 
 
 class Passwords(Section, frozen=True, kw_only=True):

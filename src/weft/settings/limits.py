@@ -45,6 +45,7 @@ class RateLimits(Section, frozen=True, kw_only=True):
     validation: Annotated[Limit, _why("validation")] = _default("validation")
     refresh: Annotated[Limit, _why("refresh")] = _default("refresh")
     oauth_client: Annotated[Limit, _why("oauth_client")] = _default("oauth_client")
+    rendezvous: Annotated[Limit, _why("rendezvous")] = _default("rendezvous")
     user_code: Annotated[Limit, _why("user_code")] = _default("user_code")
     account: Annotated[Limit, _why("account")] = _default("account")
     message: Annotated[Limit, _why("message")] = _default("message")

@@ -39,6 +39,7 @@ _FORMERLY_UNSTABLE: Final = (
     "uk.tcpip.msc4133.stable",  # profile fields
 )
 _OAUTH: Final = "org.matrix.msc2965"
+_QR_CODES: Final = ("io.element.msc4388", "org.matrix.msc4108")
 _UNSTABLE_PATH: Final = re.compile(r"/_matrix/client/unstable/([^/]+\.[^/]+)/")
 
 
@@ -91,7 +92,9 @@ class DiscoveryApi:
 
 def unstable_features(settings: Settings) -> dict[str, bool]:
     """Features by the names they had: those of the unstable paths that are answered, and the ones that have no path."""
-    missing = set() if settings.oauth_base is not None else {_OAUTH}
+    missing = set() if settings.oauth_base is not None else {_OAUTH, *_QR_CODES}
+    if settings.oauth.qr_codes == "nobody":
+        missing.update(_QR_CODES)
     paths = (path for endpoint in client.ENDPOINTS for path in endpoint.paths)
     by_path = {match[1] for path in paths if (match := _UNSTABLE_PATH.match(path))}
     return dict.fromkeys(sorted(by_path.union(_FORMERLY_UNSTABLE) - missing), True)

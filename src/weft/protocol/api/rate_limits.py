@@ -59,6 +59,12 @@ RATE_LIMITS: dict[str, RateLimit] = {
         key=Key.ADDRESS,
         why="Clients register at each login; what they say of themselves is kept.",
     ),
+    "rendezvous": RateLimit(
+        per_second=5,
+        burst=50,
+        key=Key.ADDRESS,
+        why="Signing in by a QR code: two devices ask each second, and what anybody hands them is kept.",
+    ),
     "user_code": RateLimit(
         per_second=0.1,
         burst=15,
