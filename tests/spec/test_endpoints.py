@@ -15,7 +15,7 @@ import pytest
 from msgspec import inspect
 from tests.spec import openapi
 
-from weft.protocol.api import application_service, client, federation, identity, synapse_admin
+from weft.protocol.api import application_service, client, federation, identity, push_gateway, synapse_admin
 from weft.protocol.api.client import account, login, rendezvous, sync
 from weft.protocol.api.declared import ANSWERED, ASKED
 from weft.protocol.api.endpoint import Api, Auth, Empty, Endpoint, In, Raw
@@ -29,7 +29,6 @@ needs_spec = pytest.mark.skipif(
 
 #: Files of OpenAPI whose operations come with other parts of Weft.
 ELSEWHERE = {
-    "pusher.yaml": "push gateways",
     "sso_login_redirect.yaml": "single sign-on",
 }
 
@@ -169,7 +168,12 @@ specified = pytest.mark.parametrize("endpoint", IN_OPENAPI, ids=lambda endpoint:
 
 @needs_spec
 def test_every_operation_is_declared_or_belongs_elsewhere() -> None:
-    prefixes = {"client-server": "", "server-server": "federation.", "application-service": "application_service."}
+    prefixes = {
+        "client-server": "",
+        "server-server": "federation.",
+        "application-service": "application_service.",
+        "push-gateway": "push_gateway.",
+    }
     expected = {
         prefixes[row["api"]] + row["operationId"]
         for row in openapi.rows()
@@ -188,7 +192,7 @@ def test_each_operation_is_declared_once() -> None:
 
 
 def test_an_endpoint_is_named_after_its_operation() -> None:
-    apis = (client, federation, synapse_admin, application_service, identity)
+    apis = (client, federation, synapse_admin, application_service, identity, push_gateway)
     for module in [module for api in apis for module in vars(api).values()]:
         for name, value in vars(module).items() if hasattr(module, "ENDPOINTS") else ():
             if isinstance(value, Endpoint):

@@ -14,7 +14,7 @@ from weft.http.addresses import NOT_PUBLIC, AddressGuard
 from weft.http.client import HttpClient
 from weft.rooms.engine import Outside
 from weft.settings import Federation as FederationSettings
-from weft.settings import Settings, UrlPreviews
+from weft.settings import Push, Settings, UrlPreviews
 from weft.storage.cache import Budget
 from weft.storage.database import Database
 
@@ -76,3 +76,8 @@ def previews_client(settings: UrlPreviews) -> HttpClient:
         user_agent="Mozilla/5.0 (compatible; Weft; previews of links)",
         max_connections=64,
     )
+
+
+def push_client(settings: Push) -> HttpClient:
+    """The pool of connections to push gateways, whose addresses users choose."""
+    return HttpClient(guard=AddressGuard(allow=settings.allowed_addresses), user_agent=f"Weft/{__version__}")

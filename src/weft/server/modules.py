@@ -37,6 +37,7 @@ from weft.modules import (
     presence,
     profile,
     push_rules,
+    pushers,
     receipts,
     relations,
     rendezvous,
@@ -67,7 +68,7 @@ from weft.rooms.access import RoomAccess
 from weft.rooms.engine import Engine
 from weft.server.accounts import around_accounts, join_accounts, people
 from weft.server.config import read_secret
-from weft.server.federating import http_client, previews_client
+from weft.server.federating import http_client, previews_client, push_client
 from weft.server.logging_in import oauth_module
 from weft.server.sending import sender_cursors, sender_module
 from weft.settings import Settings
@@ -93,6 +94,7 @@ TABLES = (
     "weft.modules.presence",
     "weft.modules.profile",
     "weft.modules.push_rules",
+    "weft.modules.pushers",
     "weft.modules.receipts",
     "weft.modules.relations",
     "weft.modules.rendezvous",
@@ -307,6 +309,14 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
             profiles, profile.RemoteProfiles(engine, asking), propagation, shows_profiles=settings.federation.profiles
         ),
         push_rules.module(engine, push_rules_),
+        pushers.module(
+            engine,
+            pushers.Pushers(engine, accounts_, devices_),
+            unread_,
+            push_client(settings.push),
+            sight=sight,
+            user_rooms=user_rooms,
+        ),
         receipts.module(engine, receipts_, access),
         relations.module(relations.Relations(engine, history_, sight=sight, forms=forms)),
         rendezvous.module(engine, settings),

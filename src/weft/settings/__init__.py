@@ -13,7 +13,7 @@ from weft.settings.addresses import Email, Sms, ThirdPartyIds
 from weft.settings.application_services import ApplicationServices
 from weft.settings.federation import Federation, PolicyServer
 from weft.settings.limits import Limit, RateLimits
-from weft.settings.media import Media, ObjectStorage, UrlPreviews
+from weft.settings.media import Media, ObjectStorage, Push, UrlPreviews
 from weft.settings.rooms import Presence, Rooms, Search, ServerNotices
 from weft.settings.server import Contact, Database, Listener, Logging, Resource, Server, WellKnown
 from weft.settings.tree import Settings
@@ -40,6 +40,7 @@ __all__ = [
     "PolicyServer",
     "Port",
     "Presence",
+    "Push",
     "RateLimits",
     "Registration",
     "Resource",

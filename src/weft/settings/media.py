@@ -101,6 +101,19 @@ class Media(Section, frozen=True, kw_only=True):
     object_storage: ObjectStorage = ObjectStorage()
 
 
+class Push(Section, frozen=True, kw_only=True):
+    """Notifications to push gateways, which wake the devices of this server's users."""
+
+    allowed_addresses: Annotated[
+        tuple[str, ...],
+        Doc(
+            text="Networks in which push gateways may be although they are private.",
+            example='["10.8.0.0/16"]',
+            risk="Everybody with an account can then have this server post notifications to addresses there.",
+        ),
+    ] = ()
+
+
 class UrlPreviews(Section, frozen=True, kw_only=True):
     """What links in messages lead to: a title, some words and a picture, for clients that ask."""
 

@@ -11,7 +11,7 @@ from weft.settings.addresses import Email, Sms, ThirdPartyIds
 from weft.settings.application_services import ApplicationServices
 from weft.settings.federation import Federation, PolicyServer
 from weft.settings.limits import RateLimits
-from weft.settings.media import Media, UrlPreviews
+from weft.settings.media import Media, Push, UrlPreviews
 from weft.settings.rooms import Presence, Rooms, Search, ServerNotices
 from weft.settings.server import Database, Listener, Logging, Server, WellKnown
 from weft.settings.values import ByteSize, Doc, Section
@@ -51,6 +51,7 @@ class Settings(Section, frozen=True, kw_only=True):
     media: Media = Media()
     voip: Voip = Voip()
     url_previews: UrlPreviews = UrlPreviews()
+    push: Push = Push()
     logging: Logging = Logging()
 
     @property

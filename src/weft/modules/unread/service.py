@@ -29,7 +29,7 @@ from weft.modules.unread import store
 from weft.modules.unread.noted import CREATE, LEVELS, NotedEvents
 from weft.modules.unread.store import Inputs
 from weft.modules.unread.tally import Counts, Feed, Reader, Start, Tally, digest
-from weft.protocol.push_rules import DEFAULT_RULESET, Ruleset, dump
+from weft.protocol.push_rules import DEFAULT_RULESET, Actions, Ruleset, dump, evaluate
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
 from weft.storage import events
@@ -126,6 +126,11 @@ class Unread:
             name = found if isinstance(found, str) else None
             rules = dump(await self._push_rules.rules_of(user_id))
         return Reader(user_id, name, ruleset, await self._account_data.ignored_users(user_id), rules)
+
+    async def actions(self, reader: Reader, room: Room, stored: StoredEvent) -> Actions | None:
+        """What an event of a room notifies somebody with; None if it does not."""
+        noted = (await self.noted.of(room, [stored]))[0]
+        return evaluate(reader.ruleset, noted.flat, reader.user_id, reader.display_name)
 
     async def read_up_to(self, user_id: str, room: Room) -> tuple[Place, dict[str, Place]]:
         """The place up to which a user has read (or could read) everything, and that for each thread."""

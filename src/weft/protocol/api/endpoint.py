@@ -62,6 +62,7 @@ class Api(Enum):
     FEDERATION = "server-server"
     APPLICATION_SERVICE = "application-service"
     IDENTITY = "identity"
+    PUSH_GATEWAY = "push-gateway"
 
 
 class Struct(msgspec.Struct, omit_defaults=True, kw_only=True):

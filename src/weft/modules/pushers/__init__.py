@@ -1,0 +1,35 @@
+"""HTTP pushers: notifications on their way to push gateways, which wake people's devices.
+
+https://spec.matrix.org/v1.19/client-server-api/#push-notifications
+"""
+
+from __future__ import annotations
+
+from weft.http.client import HttpClient
+from weft.modules.events import Sight
+from weft.modules.events.user_rooms import UserRooms
+from weft.modules.module import Module
+from weft.modules.pushers import store
+from weft.modules.pushers.client_api import PushersApi
+from weft.modules.pushers.contents import Contents
+from weft.modules.pushers.noticing import Noticing
+from weft.modules.pushers.sending import Gateways
+from weft.modules.pushers.service import Pushers
+from weft.modules.unread import Unread
+from weft.rooms.engine import Engine
+
+__all__ = ["Pushers", "module"]
+
+
+def module(
+    engine: Engine, pushers: Pushers, unread: Unread, web: HttpClient, *, sight: Sight, user_rooms: UserRooms
+) -> Module:
+    """`web` is what gateways are asked with; it is closed with the module."""
+    noticing = Noticing(engine, unread, sight, Gateways(engine, web, Contents(engine, unread, user_rooms)))
+    return Module(
+        name="pushers",
+        routes=PushersApi(pushers).routes(),
+        stops=[web.close],
+        followers=[noticing.follower],
+        fleeting=[store.KIND],
+    )
