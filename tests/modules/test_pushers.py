@@ -26,6 +26,8 @@ class Gateway:
         self.told: list[dict[str, Any]] = []
         self.status = 200
         self.refused = 0
+        #: The text of messages that it answers with 400.
+        self.disliked: str | None = None
         self.rejected: list[str] = []
         self.url = ""
 
@@ -39,12 +41,19 @@ class Gateway:
         return runner
 
     async def _answer(self, request: web.Request) -> web.Response:
-        if self.status != 200:
+        notification = (await request.json())["notification"]
+        disliked = self.disliked is not None and notification.get("content", {}).get("body") == self.disliked
+        if self.status != 200 or disliked:
             self.refused += 1
-            return web.json_response({"errcode": "M_UNKNOWN"}, status=self.status)
-        self.told.append((await request.json())["notification"])
+            return web.json_response({"errcode": "M_UNKNOWN"}, status=400 if disliked else self.status)
+        self.told.append(notification)
         asked(request.method, request.raw_path)
         return web.json_response({"rejected": self.rejected})
+
+    def events(self, pushkey: str) -> list[str]:
+        """The ids of the events that one pusher was told of; there may have been counts between them."""
+        told = [one for one in self.told if "event_id" in one]
+        return [one["event_id"] for one in told if one["devices"][0]["pushkey"] == pushkey]
 
     async def until(self, condition: Callable[[], object]) -> None:
         try:
@@ -200,16 +209,53 @@ async def test_private_addresses_are_not_told(start_server: Start, gateway: Gate
     assert gateway.told == []
 
 
-async def test_what_a_gateway_refuses_does_not_hold_up_the_rest(server: TestServer, gateway: Gateway) -> None:
+async def test_what_a_gateway_refuses_is_tried_again_and_holds_up_nobody_else(
+    server: TestServer, gateway: Gateway
+) -> None:
     alice, bob, room_id = await pair(server)
-    gateway.status = 400
+    carol = await server.user("carol")
     (await bob.post(f"{V3}/pushers/set", pusher(gateway.url))).ok()
-    await alice.send(room_id)
+    gateway.status = 400
+    first = await alice.send(room_id)
     await gateway.until(lambda: gateway.refused == 1)
     gateway.status = 200
-    last = await alice.send(room_id)
-    await gateway.until(lambda: gateway.told)
-    assert [told["event_id"] for told in gateway.told] == [last]
+    (await carol.post(f"{V3}/pushers/set", pusher(gateway.url, pushkey="other"))).ok()
+    await carol.join(room_id)
+    second = await alice.send(room_id)
+    await gateway.until(lambda: gateway.events("other"))
+    assert (gateway.events("key"), gateway.events("other")) == ([], [second])
+    server.clock.advance(2)
+    third = await alice.send(room_id)
+    await gateway.until(lambda: len(gateway.events("key")) == 3)
+    assert gateway.events("key") == [first, second, third]
+
+
+async def test_what_is_refused_again_and_again_is_given_up(server: TestServer, gateway: Gateway) -> None:
+    alice, bob, room_id = await pair(server)
+    (await bob.post(f"{V3}/pushers/set", pusher(gateway.url))).ok()
+    gateway.disliked = "the one"
+    await alice.send(room_id, "the one")
+    later = []
+    async with asyncio.timeout(20):
+        while gateway.refused < 8:
+            server.clock.advance(300)
+            later.append(await alice.send(room_id))
+            await asyncio.sleep(0.05)
+    await gateway.until(lambda: len(gateway.events("key")) == len(later))
+    assert gateway.refused == 8
+    assert gateway.events("key") == later
+
+
+async def test_what_waits_is_told_after_a_restart(server: TestServer, gateway: Gateway) -> None:
+    alice, bob, room_id = await pair(server)
+    gateway.status = 503
+    (await bob.post(f"{V3}/pushers/set", pusher(gateway.url))).ok()
+    sent = [await alice.send(room_id) for _ in range(3)]
+    await gateway.until(lambda: gateway.refused)
+    await server.restart()
+    gateway.status = 200
+    await gateway.until(lambda: len(gateway.told) == 3)
+    assert [told["event_id"] for told in gateway.told] == sent
 
 
 async def test_what_is_a_day_old_is_given_up(server: TestServer, gateway: Gateway) -> None:

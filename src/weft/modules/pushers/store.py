@@ -29,10 +29,14 @@ class Pusher(NamedTuple):
     data: str
     set_ms: int
     told_unread: int
+    rests_until_ms: int = 0
 
 
 class Queued(NamedTuple):
-    """One notification on its way. `event_id` is '' where it is about the counts alone; `tweaks` is JSON."""
+    """One notification on its way. `event_id` is '' where it is about the counts alone; `tweaks` is JSON.
+
+    `tries` counts the refusals.
+    """
 
     user_id: str
     app_id: str
@@ -43,6 +47,7 @@ class Queued(NamedTuple):
     url: str
     tweaks: str
     queued_ms: int
+    tries: int = 0
 
 
 _COLUMNS: Final = ", ".join(Pusher._fields)
@@ -68,7 +73,7 @@ def users(tx: Transaction) -> set[str]:
 
 def put(tx: WriteTransaction, pusher: Pusher) -> None:
     """Adds a pusher, or replaces the one with its key; what waits for it goes where it now says."""
-    changes = ", ".join(f"{name} = excluded.{name}" for name in Pusher._fields[3:-1])
+    changes = ", ".join(f"{name} = excluded.{name}" for name in Pusher._fields[3:] if name != "told_unread")
     tx.run(
         f"""INSERT INTO pushers ({_COLUMNS}) VALUES ({", ".join(f":{name}" for name in Pusher._fields)})
             ON CONFLICT (user_id, app_id, pushkey) DO UPDATE SET {changes}""",
@@ -141,14 +146,36 @@ def gateways(tx: Transaction) -> list[str]:
     return [url for (url,) in tx.all("SELECT DISTINCT url FROM push_queue")]
 
 
-def waiting(tx: Transaction, url: str, limit: int) -> list[Queued]:
-    """What waits for a gateway, oldest first."""
+_QUEUE_OF_PUSHERS: Final = """FROM push_queue q JOIN pushers p
+    ON p.user_id = q.user_id AND p.app_id = q.app_id AND p.pushkey = q.pushkey"""
+
+
+def waiting(tx: Transaction, url: str, now_ms: int, limit: int) -> list[Queued]:
+    """What waits for a gateway, oldest first, without that of pushers that rest."""
+    columns = ", ".join(f"q.{name}" for name in Queued._fields)
     rows = tx.all(
-        f"SELECT {_QUEUED} FROM push_queue WHERE url = :url ORDER BY queued_ms, position LIMIT :limit",
+        f"""SELECT {columns} {_QUEUE_OF_PUSHERS} WHERE q.url = :url AND p.rests_until_ms <= :now
+            ORDER BY q.queued_ms, q.position LIMIT :limit""",
         url=url,
+        now=now_ms,
         limit=limit,
     )
     return [Queued(*row) for row in rows]
+
+
+def next_ms(tx: Transaction, url: str) -> int | None:
+    """When the first of the pushers for which something waits has rested; None where nothing waits."""
+    found: int | None = tx.value(f"SELECT MIN(p.rests_until_ms) {_QUEUE_OF_PUSHERS} WHERE q.url = :url", url=url)
+    return found
+
+
+def refused(tx: WriteTransaction, row: Queued, rests_until_ms: int) -> None:
+    """Notes that a gateway did not take a notification, which is tried again later, before what came after it."""
+    same = {"user_id": row.user_id, "app_id": row.app_id, "pushkey": row.pushkey}
+    tx.run(f"UPDATE pushers SET rests_until_ms = :until WHERE {_SAME}", **same, until=rests_until_ms)
+    tx.run(
+        f"UPDATE push_queue SET tries = tries + 1 WHERE {_SAME} AND event_id = :event_id", **same, event_id=row.event_id
+    )
 
 
 def done(tx: WriteTransaction, row: Queued, told_unread: int | None) -> None:

@@ -14,6 +14,8 @@ CREATE TABLE pushers (
     data TEXT NOT NULL,
     set_ms BIGINT NOT NULL,
     told_unread BIGINT NOT NULL,
+    -- Nothing is sent before then: its gateway did not like the last notification.
+    rests_until_ms BIGINT NOT NULL,
     PRIMARY KEY (user_id, app_id, pushkey)
 );
 CREATE INDEX pushers_key ON pushers (app_id, pushkey);
@@ -28,6 +30,7 @@ CREATE TABLE push_queue (
     url TEXT NOT NULL,
     tweaks TEXT NOT NULL,
     queued_ms BIGINT NOT NULL,
+    tries BIGINT NOT NULL,
     PRIMARY KEY (user_id, app_id, pushkey, event_id)
 );
 CREATE INDEX push_queue_order ON push_queue (url, queued_ms, position);
