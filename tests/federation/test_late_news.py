@@ -22,7 +22,7 @@ from weft.graph.build import Draft
 from weft.graph.outcome import Outcome
 from weft.protocol.errors import Unreachable
 from weft.rooms.commit import commit
-from weft.storage import gaps
+from weft.storage import gaps, staged
 from weft.testing import Answer, Client
 
 
@@ -125,12 +125,59 @@ async def test_a_gap_may_be_filled_by_a_server_that_was_put_out(
     )
     await push(stranger, shown)
     await victim.settled()
-    # They don't take what is sent to them, and are left alone for a while.
-    victim.server.clock.advance(7200)
-    await engine.remote.backfill.fill()
-    stored = await engine.rooms.event(hidden.event_id)
-    assert stored is not None
-    assert stored.is_placed
+
+    async def is_filled() -> bool:
+        # They don't take what is sent to them, and are left alone for a while.
+        victim.server.clock.advance(7200)
+        await engine.remote.backfill.fill()
+        stored = await engine.rooms.event(hidden.event_id)
+        return stored is not None and stored.is_placed
+
+    await eventually(is_filled)
+
+
+async def test_an_event_waits_for_what_it_builds_on_while_its_server_is_away(
+    victim: Victim, stranger: Stranger, alice: Client
+) -> None:
+    """Nothing later need refer to it: its sender may have left the room."""
+    room_id = await alice.create_room(preset="public_chat", room_version="10")
+    await stranger.join(room_id)
+    eve, engine = stranger.user("eve"), victim.server.server.engine
+    hidden = await stranger.make(room_id, message(eve, "first"))
+    shown = await stranger.make(room_id, message(eve, "then"), prev=[hidden])
+    asked = 0
+
+    async def away(request: OutgoingRequest) -> Answer | None:
+        nonlocal asked
+        if "/_matrix/key/" in request.uri:
+            return None
+        asked += "get_missing_events" in request.uri
+        raise Unreachable("nobody is there")
+
+    victim.server.network.on_request.insert(0, away)
+
+    async def is_asked(times: int) -> bool:
+        return asked >= times
+
+    await push(stranger, shown)
+    await eventually(lambda: is_asked(1))
+    await victim.settled()
+    victim.server.clock.advance(7 * 3600)
+    # News of the room has it tried again.
+    await push(stranger, await stranger.make(room_id, message(eve, "beside it")))
+    await victim.settled()
+    room = await engine.rooms.get(room_id)
+    await eventually(lambda: is_asked(2))
+    await victim.settled()
+    assert await engine.database.read(staged.of_room, room.number, 10)
+    victim.server.network.on_request.remove(away)
+    stranger.answers[f"{V1}/get_missing_events/{room_id}"] = stranger.json({"events": [hidden.pdu]})
+    victim.server.clock.advance(3600)
+
+    async def is_there() -> bool:
+        return {hidden.event_id, shown.event_id} <= await seen(alice, room_id)
+
+    await eventually(is_there)
 
 
 async def test_what_is_being_written_can_be_asked_about(

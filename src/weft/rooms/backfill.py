@@ -35,8 +35,6 @@ _ENDS: Final = 20
 _ROUNDS: Final = 3
 #: Seconds for which a reader waits.
 _PATIENCE: Final = 20.0
-#: A server that has been away for longer is not waited for where others don't have what is missing.
-_PATIENCE_WITH_THE_ABSENT_MS: Final = 7 * 24 * 3600 * 1000
 #: Seconds between two requests that nobody waits for.
 _POLITE: Final = 0.2
 
@@ -132,12 +130,8 @@ class Backfill:
 
     async def _is_somebody_away(self, room: Room, found: Sequence[Gap]) -> bool:
         """Whether any of those who may have what is missing can't be asked just now, and may come back."""
-        long_ago = self._now_ms() - _PATIENCE_WITH_THE_ABSENT_MS
-        for server in await self._servers(room, found, unasked=True):
-            since = self._peers.failing_since_ms(server)
-            if since is not None and since > long_ago and not self._peers.is_available(server):
-                return True
-        return False
+        now_ms = self._now_ms()
+        return any(self._missing.is_away(one, now_ms) for one in await self._servers(room, found, unasked=True))
 
     async def _is_far(self, room: Room, gap: Gap, depth: int, count: int) -> bool:
         """Whether more than what is wanted lies between a place and a gap."""

@@ -53,6 +53,8 @@ _ROUNDS: Final = 20
 _ENDS: Final = 20
 #: The servers that are asked about one event.
 _SERVERS: Final = 4
+#: A server that has been away for longer is not waited for where others don't have what is missing.
+_SILENCE_MS: Final = 7 * 24 * 3600 * 1000
 #: How many states are fetched for what lies before one event.
 _STATES: Final = 5
 #: Up to so many missing events of a state are fetched one by one.
@@ -100,6 +102,11 @@ class MissingEvents:
         """Other servers whose members have all left the room, or were sent away; few in all."""
         gone = dict.fromkeys(map(domain_of, room.members("leave", "ban")))
         return self._few([name for name in gone if name not in room.servers and name not in besides])
+
+    def is_away(self, server: str, now_ms: int) -> bool:
+        """Whether a server can't be asked just now, and may come back: it has not been silent for a week."""
+        since = self._peers.failing_since_ms(server)
+        return since is not None and since > now_ms - _SILENCE_MS and not self._peers.is_available(server)
 
     def _few(self, names: Iterable[str]) -> list[str]:
         chosen = [name for name in dict.fromkeys(names) if not self._rooms.is_local(name)]

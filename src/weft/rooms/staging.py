@@ -46,7 +46,7 @@ _MOST_FAILURES: Final = 10
 _FIRST_PAUSE: Final = 1.0
 _SHORTEST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 300.0
-#: An event whose past nobody gave us for so long is forgotten.
+#: An event whose past nobody gave us for so long is forgotten, unless its sender's server is away.
 _PATIENCE_MS: Final = 6 * 3600 * 1000
 #: For so long others may build on what was taken in here while some of the room's state could not be verified.
 _DOUBT_MS: Final = 24 * 3600 * 1000
@@ -197,7 +197,7 @@ class Staging:
                 continue
             if failures[row.origin] < _MOST_FAILURES and await self._try(room, row):
                 is_any_done = True
-            elif self._now_ms() - row.received_ms < _PATIENCE_MS:
+            elif self._may_be_had(row):
                 failures[row.origin] += 1
                 pause = _FIRST_PAUSE if tried is None else min(2 * tried.pause, _LONGEST_PAUSE)
                 tries[row.event_id] = _Tried(pause, now() + pause)
@@ -207,6 +207,11 @@ class Staging:
             tries.pop(row.event_id, None)
             await self._database.write(staged.drop, room.number, [row.event_id])
         return is_any_done
+
+    def _may_be_had(self, row: staged.Staged) -> bool:
+        """Whether what an event lacks may come yet: it has not waited for long, or its sender could not be asked."""
+        now_ms = self._now_ms()
+        return now_ms - row.received_ms < _PATIENCE_MS or self._missing.is_away(row.origin, now_ms)
 
     async def _try(self, room: Room, row: staged.Staged) -> bool:
         """Whether an event was dealt with, whatever became of it."""
