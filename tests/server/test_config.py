@@ -311,6 +311,7 @@ def test_the_examples_of_the_sample_have_the_right_types(file: Path) -> None:
         "sms.json",
         "turn.password",
         "livekit.secret",
+        "company.secret",
     ):
         (file.parent / name).write_text("x")
     registration = {"id": "irc", "url": None, "as_token": "a" * 32, "hs_token": "h" * 32, "sender_localpart": "irc"}

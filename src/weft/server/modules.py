@@ -69,7 +69,7 @@ from weft.rooms.engine import Engine
 from weft.server.accounts import around_accounts, join_accounts, people
 from weft.server.config import read_secret
 from weft.server.federating import http_client, previews_client, push_client
-from weft.server.logging_in import oauth_module
+from weft.server.logging_in import browser_logins
 from weft.server.sending import sender_cursors, sender_module
 from weft.settings import Settings
 
@@ -101,6 +101,7 @@ TABLES = (
     "weft.modules.reporting",
     "weft.modules.search",
     "weft.modules.server_notices",
+    "weft.modules.single_sign_on",
     "weft.modules.sliding_sync",
     "weft.modules.third_party_ids",
     "weft.modules.to_device",
@@ -294,7 +295,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         ),
         mutual_rooms.module(user_rooms),
         *_openid(engine, settings, accounts_, asking),
-        oauth_module(
+        *browser_logins(
             engine,
             settings,
             federation,

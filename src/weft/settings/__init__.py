@@ -16,6 +16,7 @@ from weft.settings.limits import Limit, RateLimits
 from weft.settings.media import Media, ObjectStorage, Push, UrlPreviews
 from weft.settings.rooms import Presence, Rooms, Search, ServerNotices
 from weft.settings.server import Contact, Database, Listener, Logging, Resource, Server, WellKnown
+from weft.settings.single_sign_on import IdentityProvider, SingleSignOn
 from weft.settings.tree import Settings
 from weft.settings.values import ByteSize, Count, Doc, Duration, Port, Section
 from weft.settings.voip import Voip
@@ -30,6 +31,7 @@ __all__ = [
     "Duration",
     "Email",
     "Federation",
+    "IdentityProvider",
     "Limit",
     "Listener",
     "Logging",
@@ -51,6 +53,7 @@ __all__ = [
     "ServerNotices",
     "Sessions",
     "Settings",
+    "SingleSignOn",
     "Sms",
     "Term",
     "ThirdPartyIds",

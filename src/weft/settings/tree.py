@@ -14,6 +14,7 @@ from weft.settings.limits import RateLimits
 from weft.settings.media import Media, Push, UrlPreviews
 from weft.settings.rooms import Presence, Rooms, Search, ServerNotices
 from weft.settings.server import Database, Listener, Logging, Server, WellKnown
+from weft.settings.single_sign_on import SingleSignOn
 from weft.settings.values import ByteSize, Doc, Section
 from weft.settings.voip import Voip
 
@@ -35,6 +36,7 @@ class Settings(Section, frozen=True, kw_only=True):
     registration: Registration = Registration()
     sessions: Sessions = Sessions()
     oauth: Oauth = Oauth()
+    single_sign_on: SingleSignOn = SingleSignOn()
     passwords: Passwords = Passwords()
     third_party_ids: ThirdPartyIds = ThirdPartyIds()
     email: Email = Email()

@@ -27,6 +27,10 @@ class AccountsApi:
         self._accounts = accounts
         self._ui_auth = ui_auth
         self._login_tokens = settings.sessions.login_tokens
+        self._providers = [
+            api.IdentityProvider(id=each.id, name=each.name, icon=each.icon, brand=each.brand)
+            for each in settings.single_sign_on.providers
+        ]
         self._well_known = _well_known(settings)
 
     def routes(self) -> list[Route[Any, Any]]:
@@ -46,8 +50,10 @@ class AccountsApi:
 
     async def login_flows(self, call: Call[Empty]) -> api.GetLoginFlowsResponse:
         flows = [api.LoginFlow(type=PASSWORD)]
-        if self._login_tokens:
-            flows.append(api.LoginFlow(type="m.login.token", get_login_token=True))
+        if self._providers:
+            flows.append(api.LoginFlow(type="m.login.sso", identity_providers=self._providers))
+        if self._login_tokens or self._providers:
+            flows.append(api.LoginFlow(type="m.login.token", get_login_token=self._login_tokens))
         if self._accounts.services:
             flows.append(api.LoginFlow(type="m.login.application_service"))
         return api.GetLoginFlowsResponse(flows=flows)
@@ -56,7 +62,7 @@ class AccountsApi:
         match call.args.type:
             case "m.login.password":
                 return self._logged_in(await self._by_password(call))
-            case "m.login.token" if self._login_tokens:
+            case "m.login.token" if self._login_tokens or self._providers:
                 return self._logged_in(await self._by_token(call.args))
             case "m.login.application_service":
                 return self._logged_in(await self._by_service(call))

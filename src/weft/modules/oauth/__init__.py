@@ -5,7 +5,7 @@ https://spec.matrix.org/v1.19/client-server-api/#oauth-20-api
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from weft.modules.accounts import AccountsService, Registration
@@ -26,7 +26,7 @@ from weft.protocol.api.client import oauth as api
 from weft.protocol.signatures import SigningKey
 from weft.rooms.engine import Engine
 
-__all__ = ["Names", "People", "module"]
+__all__ = ["Browsers", "Names", "People", "module"]
 
 
 class People(NamedTuple):
@@ -46,13 +46,17 @@ def module(
     base: str | None,
     server_key: SigningKey,
     limit: Callable[[str, str], None],
+    browsers: Browsers,
+    providers: Sequence[tuple[str, str]],
 ) -> Module:
-    """`base`: the server's address without a slash at its end; None where the OAuth 2.0 API is not offered."""
+    """`providers`: with whose accounts people can sign in, by id and name.
+
+    `base`: the server's address without a slash at its end; None where the OAuth 2.0 API is not offered.
+    """
     accounts, registration, devices, ui_auth = people
     id_tokens = IdTokens(issuer_of(base or ""), server_key)
     service = OAuthService(engine, accounts, id_tokens)
-    browsers = Browsers(engine, accounts, secure=(base or "").startswith("https:"))
-    signing_in = SigningIn(browsers, accounts, registration, limit)
+    signing_in = SigningIn(browsers, accounts, registration, limit, providers)
     grants = DeviceGrants(engine, accounts, service)
     told = metadata(base, can_register=registration.is_open) if base is not None else None
     authorize = AuthorizePages(service, browsers, signing_in, devices, told.issuer if told else None)

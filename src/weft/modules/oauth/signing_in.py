@@ -9,14 +9,15 @@ https://spec.matrix.org/v1.19/client-server-api/#user-registration
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from weft.http.call import Call
 from weft.http.pages import Html, Pages, documents
 from weft.modules.accounts import AccountsService, Registration
 from weft.modules.oauth.browsers import CSRF, Browsers, Visit
+from weft.protocol.api.client.single_sign_on import BEGIN
 from weft.protocol.api.endpoint import Raw
 from weft.protocol.errors import Forbidden, MatrixError, MissingParam
 from weft.protocol.oauth.requests import CREATE
@@ -31,7 +32,10 @@ _LONGEST_PASSWORD: Final = 512
 
 
 class SigningIn:
-    """`limit` counts one use of a rate limit by an address, and raises `LimitExceeded`."""
+    """`limit` counts one use of a rate limit by an address, and raises `LimitExceeded`.
+
+    `providers`: with whose accounts people can sign in, by id and name.
+    """
 
     def __init__(
         self,
@@ -39,11 +43,13 @@ class SigningIn:
         accounts: AccountsService,
         registration: Registration,
         limit: Callable[[str, str], None],
+        providers: Sequence[tuple[str, str]],
     ) -> None:
         self._browsers = browsers
         self._accounts = accounts
         self._registration = registration
         self._limit = limit
+        self._providers = providers
 
     def wants_account(self, call: Call[Any]) -> bool:
         """Whether the page is to make an account: the address says so, and people can register."""
@@ -61,11 +67,22 @@ class SigningIn:
             problem=PAGES.problem(error.message if error else ""),
             csrf=csrf_field(visit),
             user=name or visit.user_id or "",
-            other=PAGES.part("to_registration", url=_address(call, create=True))
-            if self._registration.is_open
-            else Html(""),
+            other=joined([*self._elsewhere(call), *self._to_registration(call)]),
         )
         return self._shown(visit, title, content, error)
+
+    def _elsewhere(self, call: Call[Any]) -> list[Html]:
+        """The ways to sign in with an account elsewhere, and come back to this page."""
+        query = urlencode({"next": call.raw_path.decode("latin-1") + _address(call, create=False)})
+        return [
+            PAGES.part("elsewhere", url=f"{BEGIN}/{quote(id_, safe='')}?{query}", name=name)
+            for id_, name in self._providers
+        ]
+
+    def _to_registration(self, call: Call[Any]) -> list[Html]:
+        if not self._registration.is_open:
+            return []
+        return [PAGES.part("to_registration", url=_address(call, create=True))]
 
     def _shown(self, visit: Visit, title: str, content: Html, error: MatrixError | None) -> Raw:
         return self._browsers.answer(visit, PAGES.page(title, content, status=error.status if error else 200))

@@ -10,7 +10,7 @@ https://spec.matrix.org/v1.19/client-server-api/#user-interactive-authentication
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
 from weft.http.call import Call
@@ -63,6 +63,8 @@ class UiAuthService:
         self.pages: dict[str, StagePage] = {}
         #: The page on which the user of an OAuth session consents, by the id of the authentication session.
         self.consent_page: Callable[[str], str] | None = None
+        #: What else is as good as a password for a user, or in its place.
+        self.adapt: Callable[[Scheme, str], Awaitable[Scheme]] | None = None
         self.tasks = [Task(name="expired authentication sessions", every_seconds=600, run=self.prune)]
 
     async def authorise(self, call: Call[Any], scheme: Scheme, *, user_id: str | None, by_oauth: bool = False) -> Done:
@@ -76,6 +78,8 @@ class UiAuthService:
         is_oauth = call.maybe_requester is not None and call.maybe_requester.is_oauth
         if is_oauth and not (by_oauth and self.consent_page):
             raise Forbidden("An app that was logged in by the browser can't do this: it is done on the account's page.")
+        if self.adapt is not None and user_id is not None and not is_oauth:
+            scheme = await self.adapt(scheme, user_id)
         operation = Operation(call.endpoint.method, call.raw_path.decode("latin-1"), user_id)
         for _ in range(_TRIES):
             new_session_id = self._outside.token(32)
@@ -128,6 +132,10 @@ class UiAuthService:
     async def consented(self, session_id: str) -> None:
         """The user of an OAuth session has consented on the page for that. Raises `MatrixError` as `complete`."""
         await self._complete(session_id, ui_auth.OAUTH, None)
+
+    async def shown_elsewhere(self, session_id: str, stage: str) -> None:
+        """A stage that no client can complete was completed on a page. Raises `MatrixError` as `complete`."""
+        await self._complete(session_id, stage, None)
 
     async def complete(self, session_id: str, stage: str, auth: dict[str, Any]) -> None:
         """Completes a stage outside of the request; once done it stays done.

@@ -20,6 +20,7 @@ Problem = tuple[tuple[str | int, ...], str]
 _LEAST_MEMORY = 16 << 20
 #: Argon2 itself takes no less.
 _LEAST_PASSWORD_MEMORY = 8 << 10
+_PROVIDER = re.compile(r"[a-z0-9_-]{1,64}")
 _LOCALPART = re.compile(r"[a-z0-9._=/+-]{1,100}")
 
 
@@ -33,6 +34,7 @@ def problems(settings: Settings) -> Iterator[Problem]:
     yield from _twice_listened(settings)
     yield from _database(settings)
     yield from _accounts(settings)
+    yield from _single_sign_on(settings)
     yield from _addresses(settings)
     yield from _federation(settings)
     yield from _media(settings)
@@ -112,6 +114,21 @@ def _accounts(settings: Settings) -> Iterator[Problem]:
         yield ("passwords", "memory_cost"), "argon2 needs at least 8K"
     if not _LOCALPART.fullmatch(settings.server_notices.localpart):
         yield ("server_notices", "localpart"), "expected small letters, digits and . _ = - / +"
+
+
+def _single_sign_on(settings: Settings) -> Iterator[Problem]:
+    providers = settings.single_sign_on.providers
+    place = ("single_sign_on", "providers")
+    if providers and settings.server.public_url is None:
+        yield place, "single sign-on needs server.public_url: that is where providers send people back"
+    ids = [each.id for each in providers]
+    for number, each in enumerate(providers):
+        if not _PROVIDER.fullmatch(each.id):
+            yield (*place, number, "id"), "expected small letters, digits, _ and -"
+        elif ids.count(each.id) > 1:
+            yield (*place, number, "id"), f'"{each.id}" is there twice'
+        yield from _url((*place, number, "issuer"), each.issuer)
+        yield from _file((*place, number, "client_secret_file"), each.client_secret_file)
 
 
 def _addresses(settings: Settings) -> Iterator[Problem]:

@@ -15,9 +15,19 @@ from weft.protocol.api.endpoint import Auth, Empty, Endpoint, Struct, client
 from weft.protocol.api.types import DeviceId, DisplayName, Password, SessionKey
 
 
+class IdentityProvider(Struct):
+    """With whose accounts people can log in. https://spec.matrix.org/v1.19/client-server-api/#definition-sso-login-flow"""
+
+    id: str
+    name: str
+    icon: str | None = None
+    brand: str | None = None
+
+
 class LoginFlow(Struct):
     type: str
     get_login_token: bool = False
+    identity_providers: list[IdentityProvider] | None = None
 
 
 class GetLoginFlowsResponse(Struct):
