@@ -50,5 +50,7 @@ def browser_logins(
         browsers=browsers,
         providers=[(each.id, each.name) for each in settings.single_sign_on.providers],
     )
-    elsewhere = single_sign_on.module(engine, settings, people.accounts, people.ui_auth, browsers, read_secret)
+    elsewhere = single_sign_on.module(
+        engine, settings, people.accounts, people.ui_auth, browsers, people.registration.policies, read_secret
+    )
     return [own_pages, elsewhere]

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from weft.http.call import Call
-from weft.http.pages import Html, Pages, documents
+from weft.http.pages import Html, Pages, documents, joined
 from weft.modules.accounts import AccountsService, Registration
 from weft.modules.oauth.browsers import CSRF, Browsers, Visit
 from weft.protocol.api.client.single_sign_on import BEGIN

@@ -5,8 +5,9 @@ https://spec.matrix.org/v1.19/client-server-api/#sso-client-loginauthentication
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from weft.http.addresses import AddressGuard
 from weft.http.client import HttpClient
@@ -32,6 +33,7 @@ def module(
     accounts: AccountsService,
     ui_auth: UiAuthService,
     browsers: Browsers,
+    policies: Mapping[str, Any],
     read_secret: Callable[[Path], str],
 ) -> Module:
     """`read_secret` reads the one line of a secret's file, or says what is wrong with it."""
@@ -55,7 +57,7 @@ def module(
         accounts,
         browsers,
         trusted=settings.single_sign_on.trusted_clients,
-        terms=settings.registration.terms,
+        policies=policies,
         public_url=public_url,
     )
     return Module(name="single_sign_on", routes=api.routes(), tasks=service.tasks, stops=[http.close])

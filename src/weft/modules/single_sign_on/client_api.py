@@ -6,16 +6,15 @@ https://spec.matrix.org/v1.19/client-server-api/#sso-client-loginauthentication
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http.cookies import CookieError, SimpleCookie
-from itertools import groupby
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import structlog
 
 from weft.http.call import Call, Route, route
-from weft.http.pages import Html, Pages, joined, read_form
+from weft.http.pages import Html, Pages, documents, joined, read_form
 from weft.modules.accounts import AccountsService
 from weft.modules.oauth import Browsers
 from weft.modules.single_sign_on.provider import Provider
@@ -32,7 +31,6 @@ from weft.protocol.single_sign_on import (
     source_of,
     with_login_token,
 )
-from weft.settings import Term
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +49,10 @@ _OPERATIONS: Final = (
 
 
 class SingleSignOnApi:
-    """`public_url`: this server's address without a slash at its end. `browsers`: who is signed in to its pages."""
+    """`public_url`: this server's address without a slash at its end. `browsers`: who is signed in to its pages.
+
+    `policies`: what has to be accepted by those who get an account, as `m.login.terms` has it.
+    """
 
     def __init__(
         self,
@@ -60,14 +61,14 @@ class SingleSignOnApi:
         browsers: Browsers,
         *,
         trusted: Sequence[str],
-        terms: Sequence[Term],
+        policies: Mapping[str, Any],
         public_url: str,
     ) -> None:
         self._service = service
         self._accounts = accounts
         self._browsers = browsers
         self._trusted = trusted
-        self._terms = terms
+        self._policies = policies
         self._secure = public_url.startswith("https:")
         self._cookie = "__Host-weft-sso" if self._secure else "weft-sso"
 
@@ -161,7 +162,7 @@ class SingleSignOnApi:
     async def _new(self, call: Call[Any], known: Known) -> Raw:
         """Somebody who has no account gets one at once, if there is nothing to ask."""
         name = self._service.proposed(known)
-        if not name or self._terms:
+        if not name or self._policies:
             return await self._ask_name(known, name)
         try:
             made = await self._service.make(known, name)
@@ -178,7 +179,7 @@ class SingleSignOnApi:
             ticket=await self._service.keep(known),
             user=name[:255],
             domain=self._accounts.default_domain,
-            documents=_documents(self._terms),
+            documents=documents(self._policies),
         )
         return PAGES.page("Create your account", content, status=error.status if error else 200)
 
@@ -233,9 +234,11 @@ class SingleSignOnApi:
     async def _named_by_form(self, call: Call[Any], known: Known, form: dict[str, str]) -> Raw:
         name = form.get("user", "").strip()
         try:
-            if not {term.id for term in self._terms} <= set(form.get("accepted", "").split("\n")):
+            if not self._policies.keys() <= set(form.get("accepted", "").split("\n")):
                 raise Forbidden("Please accept each of the documents.")
-            made = await self._service.make(known, name, [(term.id, term.version) for term in self._terms])
+            made = await self._service.make(
+                known, name, [(id_, each["version"]) for id_, each in self._policies.items()]
+            )
         except MatrixError as error:
             return await self._ask_name(known, name, error)
         return await self._arrived(call, made)
@@ -277,19 +280,3 @@ def _links(links: Sequence[tuple[str, str]]) -> Html:
 
 def _what(path: str) -> str:
     return next((text for pattern, text in _OPERATIONS if pattern.search(path)), "change your account")
-
-
-def _documents(terms: Sequence[Term]) -> Html:
-    """A box to tick for each document, with a link to it in each language."""
-    ordered = sorted(terms, key=lambda term: term.id)
-    return joined(
-        [
-            PAGES.part("document", id=id_, links=joined([_link(term) for term in versions], separator=" · "))
-            for id_, versions in groupby(ordered, key=lambda term: term.id)
-        ]
-    )
-
-
-def _link(term: Term) -> Html:
-    url = term.url if urlsplit(term.url).scheme in ("http", "https") else ""
-    return PAGES.part("document_link", url=url, language=term.language, name=term.name)

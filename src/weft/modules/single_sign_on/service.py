@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final, Literal
 
 import msgspec
@@ -30,7 +31,7 @@ from weft.protocol.single_sign_on import Identity, proposed_localpart
 from weft.protocol.third_party_ids import EMAIL
 from weft.protocol.ui_auth import Scheme, ThirdPartyIdentifier
 from weft.rooms.engine import Engine
-from weft.storage.database import WriteTransaction
+from weft.storage.database import UniqueViolation, WriteTransaction
 
 #: How long somebody may take for a step.
 STEP_MS: Final = 15 * 60 * 1000
@@ -126,11 +127,21 @@ class SingleSignOn:
     async def _adopted(self, provider: Provider, known: Known) -> Known:
         """Somebody who comes for the first time, where those who have the name already are believed."""
         name = proposed_localpart(known.identity.localpart or "")
-        user_id = self._accounts.user_id_of(name) if name else None
-        if not provider.settings.existing_accounts or user_id is None or not await self._accounts.is_known(user_id):
+        user_id = self._accounts.user_id_of(name) if name and provider.settings.existing_accounts else None
+        if user_id is None or not await self._is_a_persons(user_id):
             return known
-        await self._database.write(store.link, known.provider, known.identity.subject, user_id, self._outside.now_ms())
+        # Perhaps linked already by the same person, in another window.
+        with suppress(UniqueViolation):
+            identity, now_ms = known.identity, self._outside.now_ms()
+            await self._database.write(store.link, known.provider, identity.subject, user_id, now_ms)
         return msgspec.structs.replace(known, user_id=user_id)
+
+    async def _is_a_persons(self, user_id: str) -> bool:
+        """Whether somebody from elsewhere may have an account: no guest's, no bridge's, none that has ended."""
+        account = await self._accounts.find(user_id)
+        if account is None or account.is_guest or account.is_deactivated:
+            return False
+        return not self._accounts.services.user_is_taken(user_id, by=None)
 
     async def check_active(self, user_id: str) -> None:
         """Raises `Forbidden` with the reason why somebody can't sign in."""
