@@ -20,7 +20,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from tests.modules.browsing import BASE, FORM
-from tests.modules.conftest import Start
+from tests.modules.conftest import TWINS, Start
 from weft.testing import Answer, Client, TestServer
 
 V3 = "/_matrix/client/v3"
@@ -299,8 +299,9 @@ async def test_a_new_key_is_found(server: TestServer, idp: Idp) -> None:
     token_of(await Person(server, idp).there_and_back())
     idp.key = idp.signs_with = RSAKey.generate_key(2048, {"kid": "two"}, private=True)
     idp.head = {"alg": "RS256", "kid": "two"}
-    assert (await Person(server, idp).there_and_back()).status == 403
-    # Whoever makes keys up does not have the provider asked each time.
+    if not TWINS:  # the other of which has read no keys yet
+        # Whoever makes keys up does not have the provider asked each time.
+        assert (await Person(server, idp).there_and_back()).status == 403
     server.clock.advance(61)
     token_of(await Person(server, idp).there_and_back())
 
