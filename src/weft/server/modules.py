@@ -42,6 +42,7 @@ from weft.modules import (
     relations,
     rendezvous,
     reporting,
+    retention,
     room_creation,
     room_events,
     room_inspection,
@@ -130,7 +131,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     user_rooms = events.UserRooms(engine)
     sharing = events.Sharing(user_rooms)
     aggregations = events.Aggregations(engine)
-    sight = events.Sight(engine)
+    sight = events.Sight(engine, expiry := events.Expiry(engine, settings.retention))
     forms = events.EventForms(engine, aggregations, erased=accounts_.erased)
     access = RoomAccess(engine.rooms)
     asking = Asking(federation.peers, origin=federation.own_keys.server_names[0])
@@ -265,6 +266,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
                 locate=directory_.locate,
                 creation=creation,
                 senders=sender_cursors(engine),
+                expiry=expiry,
             ),
         ),
         directory.module(directory_, shows_rooms=settings.federation.public_rooms),
@@ -322,6 +324,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         relations.module(relations.Relations(engine, history_, sight=sight, forms=forms)),
         rendezvous.module(engine, settings),
         reporting.module(reporting_),
+        retention.module(engine, expiry),
         room_creation.module(creation, upgrade),
         *_room_events(engine, accounts_, sending, room_state),
         room_inspection.module(engine, settings.registration.shared_secret_file),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from weft.settings.values import Doc, Section
+from weft.settings.values import Doc, Duration, Section
 
 
 class Rooms(Section, frozen=True, kw_only=True):
@@ -19,6 +19,29 @@ class Rooms(Section, frozen=True, kw_only=True):
         Literal["everyone", "administrators"],
         Doc(text="Who may give a room an address (#name:domain) here."),
     ] = "everyone"
+
+
+class Retention(Section, frozen=True, kw_only=True):
+    """How long messages are kept. What is older is not shown, and removed from the database within hours; state stays.
+    Other servers that are in the room keep what they have."""
+
+    enabled: Annotated[
+        bool,
+        Doc(
+            text="Whether messages expire: where a room's m.room.retention says so, or default_lifetime.",
+            risk="What has been removed does not come back when this is turned off. Those who may change a room's "
+            "state can have its messages removed here.",
+        ),
+    ] = False
+    default_lifetime: Annotated[
+        Duration | None, Doc(text="For rooms that say nothing of it; none: their messages are kept.", example='"365d"')
+    ] = None
+    shortest_lifetime: Annotated[
+        Duration | None, Doc(text="Messages are kept for so long at least, whatever a room says.", example='"1d"')
+    ] = None
+    longest_lifetime: Annotated[
+        Duration | None, Doc(text="Messages are kept for no longer, whatever a room's policy says.", example='"365d"')
+    ] = None
 
 
 class Presence(Section, frozen=True, kw_only=True):

@@ -113,14 +113,39 @@ class Purging:
             limit=BATCH,
         )
         gone = [row for row in rows if not is_kept(row[3])]
-        if gone:
-            self._remove(tx, [row[1] for row in gone], [row[2] for row in gone])
-            for _, _, event_id, _, redaction in gone:
-                if redaction is not None:
-                    # Should the event come back from elsewhere, it is still redacted.
-                    add_pending_redactions(tx, event_id, [redaction])
-            tx.append(HISTORY_PURGED, room=room)
+        self._remove_messages(tx, room, [(row[1], row[2], row[4]) for row in gone])
         return Removed(len(gone), rows[-1][:2] if rows else None)
+
+    def remove_expired(self, tx: WriteTransaction, room: int, after: Place, before_ms: int) -> Removed:
+        """Removes some of the events from before a time that are no state, in graph order from a place on.
+
+        As `remove_messages`; but what builds on them shall not be noted as having gaps, for nobody is to fetch them
+        again. Ends where as many events as one step looks at are all younger.
+        """
+        rows = tx.all(
+            """SELECT depth, position, event_id, redacted_by, origin_server_ts FROM events
+               WHERE room = :room AND (depth, position) > (:depth, :position) AND state_key IS NULL
+                 AND event_id NOT IN (SELECT f.event_id FROM forward_extremities f WHERE f.room = :room)
+               ORDER BY depth, position LIMIT :limit""",
+            room=room,
+            depth=after[0],
+            position=after[1],
+            limit=BATCH,
+        )
+        gone = [row for row in rows if row[4] < before_ms]
+        self._remove_messages(tx, room, [row[1:4] for row in gone])
+        return Removed(len(gone), rows[-1][:2] if gone else None)
+
+    def _remove_messages(self, tx: WriteTransaction, room: int, gone: Sequence[tuple[int, str, str | None]]) -> None:
+        """Of each its position, its id, and the event that redacts it."""
+        if not gone:
+            return
+        self._remove(tx, [row[0] for row in gone], [row[1] for row in gone])
+        for _, event_id, redaction in gone:
+            if redaction is not None:
+                # Should the event come back from elsewhere, it is still redacted.
+                add_pending_redactions(tx, event_id, [redaction])
+        tx.append(HISTORY_PURGED, room=room)
 
 
 class Removed(NamedTuple):

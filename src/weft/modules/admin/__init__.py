@@ -31,7 +31,7 @@ from weft.modules.admin.user_redaction import UserRedaction
 from weft.modules.admin.users import AroundAccounts, Users
 from weft.modules.admin.users_api import AccountDataOf, UsersApi
 from weft.modules.devices import DevicesService
-from weft.modules.events import EventForms
+from weft.modules.events import EventForms, Expiry
 from weft.modules.events.user_rooms import UserRooms
 from weft.modules.history import History
 from weft.modules.membership import Memberships
@@ -62,6 +62,7 @@ class Parts:
     account_data_of: AccountDataOf
     dehydrated_of: DehydratedOf
     locate: Locate
+    expiry: Expiry
     #: The names of the followers that tell other servers of events.
     senders: Sequence[str]
 
@@ -81,7 +82,7 @@ def module(engine: Engine, parts: Parts) -> Module:
         HistoryPurge(engine, jobs),
         UserRedaction(engine, jobs),
     )
-    sight = OpenSight(engine)
+    sight = OpenSight(engine, parts.expiry)
     history = History(
         engine,
         viewing=OpenViewing(engine, parts.user_rooms, sight),

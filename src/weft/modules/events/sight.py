@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from weft.modules.events.expiry import Expiry
 from weft.protocol.event import StateKey
 from weft.protocol.visibility import HistoryVisibility, history_visibility, is_visible
 from weft.rooms.engine import Engine
@@ -40,10 +41,11 @@ class Seen(NamedTuple):
 
 
 class Sight:
-    """Answers what of a room a user may see."""
+    """Answers what of a room a user may see. What has expired, nobody does."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, expiry: Expiry) -> None:
         self._engine = engine
+        self._expiry = expiry
 
     async def of(
         self, room: Room, user_id: str, stored: Sequence[StoredEvent], ignored: Collection[str] = ()
@@ -51,9 +53,11 @@ class Sight:
         """Those of the events that the user may see, in the same order. Messages of ignored users are left out."""
         if ignored:
             stored = [s for s in stored if s.event.state_key is not None or s.event.sender not in ignored]
+        if self._expiry.is_on(room):
+            stored = await self._fresh(room, stored)
         if not stored:
             return []
-        if await self.is_open(room, user_id):
+        if await self._is_shared(room, user_id):
             spans = room.spans.get(user_id) or await self.spans(room, user_id)
             oldest = min(one.event.depth for one in stored)
             if spans and spans[0].order[0] < oldest:
@@ -62,12 +66,22 @@ class Sight:
             return [Seen(one, membership_at(spans, one.order)) for one in stored]
         return await self._by_state(room, user_id, stored)
 
+    async def _fresh(self, room: Room, stored: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        """Those of the events that have not expired. State never does."""
+        before_ms = await self._expiry.before_ms(room)
+        if before_ms is None:
+            return stored
+        return [one for one in stored if one.event.state_key is not None or one.event.origin_server_ts >= before_ms]
+
     async def may_see(self, room: Room, user_id: str, stored: StoredEvent) -> bool:
         """Whether the user may see one event."""
         return bool(await self.of(room, user_id, [stored]))
 
     async def is_open(self, room: Room, user_id: str) -> bool:
         """Whether all of the room's history is the user's to see: cheap, and only says yes where it is sure."""
+        return not self._expiry.is_on(room) and await self._is_shared(room, user_id)
+
+    async def _is_shared(self, room: Room, user_id: str) -> bool:
         current = await self._visibility_event(room)
         visibility = _visibility(current)
         if current is not None and current.replaces is not None and not await self._was_always_open(current):
@@ -77,6 +91,8 @@ class Sight:
 
     def is_open_now(self, room: Room, user_id: str) -> bool:
         """As `is_open`, from what is in memory; False may mean that it is not known."""
+        if self._expiry.is_on(room):
+            return False
         event_id = room.current.state.get(_VISIBILITY)
         if event_id is None:
             return room.membership(user_id) == "join"
