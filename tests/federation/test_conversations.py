@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import quote
 
 import pytest
 
@@ -332,3 +333,14 @@ async def test_an_invite_is_accepted_between_two_syncs(servers: Kit) -> None:
     ]
     assert len(set(told)) == len(told), "nothing twice"
     assert section["timeline"]["events"][-1]["content"]["membership"] == "join"
+
+
+async def test_whose_invites_somebody_does_not_want(memory_servers: MemoryKit) -> None:
+    """Their server says so, and the other one passes it on."""
+    one, two = await memory_servers(2)
+    alice, eve, bob = await one.user("alice"), await one.user("eve"), await two.user("bob")
+    data = f"/_matrix/client/v3/user/{bob.user_id}/account_data/org.matrix.msc4155.invite_permission_config"
+    (await bob.put(data, {"blocked_servers": ["one.test"], "allowed_users": [alice.user_id]})).ok()
+    path = f"/_matrix/client/v3/rooms/{quote(await create(eve))}/invite"
+    (await eve.post(path, {"user_id": bob.user_id})).refused(403, "M_INVITE_BLOCKED")
+    await alice.invite(await create(alice), str(bob.user_id))

@@ -188,6 +188,17 @@ async def test_an_invite_is_told_and_what_was_read_or_is_ones_own_is_not(server:
     assert [told["event_id"] for told in gateway.told[1:] if "event_id" in told] == [last]
 
 
+async def test_an_invite_that_is_not_shown_is_not_told(server: TestServer, gateway: Gateway) -> None:
+    alice, bob, carol = [await server.user(name) for name in ("alice", "bob", "carol")]
+    data = f"{V3}/user/{bob.user_id}/account_data/org.matrix.msc4155.invite_permission_config"
+    (await bob.put(data, {"ignored_users": [alice.user_id]})).ok()
+    (await bob.post(f"{V3}/pushers/set", pusher(gateway.url))).ok()
+    await alice.create_room(invite=[bob.user_id])
+    shown = await carol.create_room(invite=[bob.user_id])
+    await gateway.until(lambda: gateway.told)
+    assert [told["room_id"] for told in gateway.told] == [shown]
+
+
 async def test_nobody_waits_for_anothers_gateway(server: TestServer, gateway: Gateway) -> None:
     alice, bob, room_id = await pair(server)
     carol = await server.user("carol")

@@ -190,6 +190,22 @@ async def test_whoever_wants_no_invitations_or_none_of_somebodys_sees_none(serve
     assert "invite" not in (await bob.sync()).get("rooms", {})
 
 
+async def test_invites_of_some_are_refused_and_of_some_not_shown(server: TestServer) -> None:
+    """https://github.com/matrix-org/matrix-spec-proposals/pull/4155"""
+    alice, bob, carol = [await server.user(name) for name in ("alice", "bob", "carol")]
+    data = f"/_matrix/client/v3/user/{quote(bob.user_id)}/account_data/org.matrix.msc4155.invite_permission_config"
+    (await bob.put(data, {"blocked_users": [alice.user_id], "ignored_users": ["@car*:*"]})).ok()
+    refused = await alice.post(f"/_matrix/client/v3/rooms/{await alice.create_room()}/invite", {"user_id": bob.user_id})
+    refused.refused(403, "M_INVITE_BLOCKED")
+    room_id = await carol.create_room(invite=[bob.user_id])
+    assert "invite" not in (await bob.sync()).get("rooms", {})
+    lists = {"lists": {"all": {"ranges": [[0, 9]], "timeline_limit": 1, "required_state": []}}}
+    sliding = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
+    assert (await bob.post(sliding, lists)).ok()["lists"]["all"]["count"] == 0
+    # It was taken in, and can be accepted by who knows of it otherwise.
+    await bob.join(room_id)
+
+
 async def test_messages_of_the_ignored_are_left_out(server: TestServer) -> None:
     alice, bob = await server.user("alice"), await server.user("bob")
     room_id = await alice.create_room(preset="public_chat")

@@ -38,6 +38,8 @@ _FORMERLY_UNSTABLE: Final = (
     "org.matrix.msc3030.stable",  # from a time to an event
     "uk.tcpip.msc4133.stable",  # profile fields
 )
+#: What is kept in account data, so that no path says that it counts.
+_BY_ACCOUNT_DATA: Final = ("org.matrix.msc4155",)  # whose invites one wants
 _OAUTH: Final = "org.matrix.msc2965"
 _QR_CODES: Final = ("io.element.msc4388", "org.matrix.msc4108")
 _UNSTABLE_PATH: Final = re.compile(r"/_matrix/client/unstable/([^/]+\.[^/]+)/")
@@ -97,7 +99,7 @@ def unstable_features(settings: Settings) -> dict[str, bool]:
         missing.update(_QR_CODES)
     paths = (path for endpoint in client.ENDPOINTS for path in endpoint.paths)
     by_path = {match[1] for path in paths if (match := _UNSTABLE_PATH.match(path))}
-    return dict.fromkeys(sorted(by_path.union(_FORMERLY_UNSTABLE) - missing), True)
+    return dict.fromkeys(sorted(by_path.union(_FORMERLY_UNSTABLE, _BY_ACCOUNT_DATA) - missing), True)
 
 
 def _moderates(requester: Requester) -> bool:

@@ -35,7 +35,7 @@ _MEMBER: Final = "m.room.member"
 _VIA: Final = "join_authorised_via_users_server"
 
 #: Raises what forbids inviting a user of ours.
-CheckInvite = Callable[[str], Awaitable[None]]
+CheckInvite = Callable[[str, str], Awaitable[None]]
 #: Whether a user of ours has an account that is not deactivated.
 Exists = Callable[[str], Awaitable[bool]]
 
@@ -186,7 +186,7 @@ class Admitting:
         target = event.key[1]
         if not await self._exists(target):
             raise Forbidden(f"{target} is not a user of this server.")
-        await self._check_invite(target)
+        await self._check_invite(event.sender, target)
         preview = await read_preview(self._engine.remote.incoming, room_id, version, state)
         if preview.problem is not None and version.format.room_id_is_create_hash:
             raise InvalidParam(preview.problem)

@@ -22,6 +22,7 @@ from weft.protocol.api.client.membership import ThirdPartySigned
 from weft.protocol.errors import AuthRuleViolation, BadJson, BadState, Forbidden, InvalidParam, MatrixError, NotFound
 from weft.protocol.event import Event
 from weft.protocol.identifiers import is_valid_user_id, localpart_of
+from weft.protocol.invite_permissions import KEY, LISTS_KEY, InvitePermissions, InviteRule
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
 from weft.storage import rooms as room_store
@@ -148,7 +149,7 @@ class Memberships:
         """Invites a user. Raises `M_INVITE_BLOCKED` where the user wants no invites."""
         room = await self._entered(requester.user_id, room_id)
         self.check_open(room_id)
-        await self.check_invite(target)
+        await self.check_invite(requester.user_id, target)
         made = await self.member_content(target, "invite", content, reason)
         if not self._engine.is_local(target):
             return await self._elsewhere.invite(room, requester.user_id, target, made)
@@ -221,19 +222,18 @@ class Memberships:
                 made.setdefault(key, value)
         return made
 
-    async def check_invite(self, target: str) -> None:
-        """Raises what forbids inviting the user, whoever invites them to whatever room."""
+    async def check_invite(self, inviter: str, target: str) -> None:
+        """Raises what forbids somebody to invite the user, to whatever room."""
         _check_user_id(target)
-        if self._engine.is_local(target) and await self.blocks_invites(target):
-            raise MatrixError(f"{target} does not want to be invited.", errcode="M_INVITE_BLOCKED", status=403)
+        if self._engine.is_local(target):
+            rule = (await self.invite_permissions(target)).rule(inviter)
+            if rule is InviteRule.BLOCK:
+                raise MatrixError(f"{target} does not want to be invited.", errcode="M_INVITE_BLOCKED", status=403)
 
-    async def blocks_invites(self, user_id: str) -> bool:
-        """Whether a user of this server wants no invites, so that none may be sent or shown.
-
-        https://spec.matrix.org/v1.19/client-server-api/#invite-permission
-        """
-        config = await self._account_data_of(user_id, "m.invite_permission_config")
-        return config is not None and config.get("default_action") == "block"
+    async def invite_permissions(self, user_id: str) -> InvitePermissions:
+        """Whose invites a user of this server wants."""
+        config, lists = [await self._account_data_of(user_id, key) for key in (KEY, LISTS_KEY)]
+        return InvitePermissions(config, lists)
 
     async def remove_guests(self, room_id: str) -> None:
         """Has every guest of this server leave a room that guests may no longer be in."""

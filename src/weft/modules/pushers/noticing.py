@@ -5,7 +5,7 @@ The rules are asked as for the counts of unread events, with what those have wor
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +20,7 @@ from weft.modules.pushers.store import Queued
 from weft.modules.receipts.store import KIND as RECEIPT
 from weft.modules.receipts.store import PRIVATE_KIND as PRIVATE_RECEIPT
 from weft.modules.unread import Unread
+from weft.protocol.invite_permissions import InvitePermissions
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
 from weft.storage import events
@@ -30,11 +31,19 @@ from weft.storage.positions import Entry
 
 
 class Noticing:
-    def __init__(self, engine: Engine, unread: Unread, sight: Sight, gateways: Gateways) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        unread: Unread,
+        sight: Sight,
+        gateways: Gateways,
+        invite_permissions: Callable[[str], Awaitable[InvitePermissions]],
+    ) -> None:
         self._engine = engine
         self._unread = unread
         self._sight = sight
         self._gateways = gateways
+        self._invite_permissions = invite_permissions
         #: Who has a pusher.
         self._users: set[str] = set()
 
@@ -109,10 +118,15 @@ class Noticing:
             reader = await self._unread.reader(user_id, room)
             if event.state_key is None and event.sender in reader.ignored:
                 continue
+            if invited and not await self._shows_invite(user_id, event.sender, reader.ignored):
+                continue
             actions = await self._unread.actions(reader, room, stored)
             if actions is not None and (invited or await self._sight.may_see(room, user_id, stored)):
                 queued += await self._queued(user_id, room, stored.position, event.event_id, actions.tweaks)
         return queued
+
+    async def _shows_invite(self, user_id: str, inviter: str, ignored: Collection[str]) -> bool:
+        return inviter not in ignored and (await self._invite_permissions(user_id)).shows(inviter)
 
     def _concerned(self, room: Room, state_key: str | None) -> set[str]:
         """Who has a pusher and is in the room, or is the subject of a member event."""

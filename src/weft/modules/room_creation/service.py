@@ -94,7 +94,7 @@ class RoomCreation:
             initial_state=await self._initial_state(version, creator, request.initial_state or (), alias),
             name=request.name,
             topic=request.topic,
-            invites=await self._invites(invitees, is_direct=request.is_direct),
+            invites=await self._invites(creator, invitees, is_direct=request.is_direct),
         )
         room = await self.create(version, first_events.drafts(plan), alias=alias, publishing=public)
         for user_id in invitees:
@@ -175,10 +175,12 @@ class RoomCreation:
                 check_server_acl(event.content, [domain_of(creator)])
         return [(event.type, event.state_key, event.content) for event in given]
 
-    async def _invites(self, invitees: Sequence[str], *, is_direct: bool | None) -> dict[str, dict[str, Any]]:
+    async def _invites(
+        self, creator: str, invitees: Sequence[str], *, is_direct: bool | None
+    ) -> dict[str, dict[str, Any]]:
         contents: dict[str, dict[str, Any]] = {}
         for user_id in invitees:
-            await self._memberships.check_invite(user_id)
+            await self._memberships.check_invite(creator, user_id)
             if self._engine.is_local(user_id):
                 contents[user_id] = await self._memberships.member_content(user_id, "invite", _invite(is_direct))
         return contents

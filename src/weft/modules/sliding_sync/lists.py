@@ -15,6 +15,7 @@ from weft.modules.sliding_sync.connections import Connection
 from weft.modules.sliding_sync.facts import RoomFacts
 from weft.modules.sliding_sync.matches import Matches, Wanted
 from weft.modules.sliding_sync.rules import ListOfRooms, Rules
+from weft.protocol.invite_permissions import InvitePermissions
 from weft.protocol.sliding_sync import RoomFilters, within
 from weft.rooms.engine import Engine
 from weft.storage.cache import Cache
@@ -31,7 +32,7 @@ class Preferences:
     tags: Callable[[str, str], Awaitable[Collection[str]]]
     ignored_users: Callable[[str], Awaitable[Collection[str]]]
     #: Whether a user wants no invitations at all.
-    blocks_invites: Callable[[str], Awaitable[bool]]
+    invite_permissions: Callable[[str], Awaitable[InvitePermissions]]
 
 
 class Lists:
@@ -94,12 +95,15 @@ class Lists:
             return {}
         members = await self._engine.rooms.events([seat.event_id for seat in shown.values()])
         ignored = await self._preferences.ignored_users(user_id)
-        blocks = await self._preferences.blocks_invites(user_id)
+        permissions = await self._preferences.invite_permissions(user_id)
         now_ms = self._engine.outside.now_ms()
         found: dict[str, int] = {}
         for room_id, seat in shown.items():
             member = members.get(seat.event_id)
-            if member is None or (seat.membership == "invite" and (blocks or member.event.sender in ignored)):
+            if member is None:
+                continue
+            inviter = member.event.sender
+            if seat.membership == "invite" and (inviter in ignored or not permissions.shows(inviter)):
                 continue
             found[room_id] = min(member.event.origin_server_ts, now_ms)
         return found

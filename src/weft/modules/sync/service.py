@@ -26,6 +26,7 @@ from weft.modules.unread import Counts
 from weft.protocol.api.client.sync import SyncRequest
 from weft.protocol.client_event import dumps, stripped
 from weft.protocol.filters import Filter, parse_filter
+from weft.protocol.invite_permissions import InvitePermissions
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
 from weft.storage.events import StoredEvent
@@ -45,7 +46,7 @@ class Surroundings:
     filter_of: Callable[[str, str], Awaitable[Filter]]
     ignored_users: Callable[[str], Awaitable[Collection[str]]]
     #: Whether a user wants no invitations at all.
-    blocks_invites: Callable[[str], Awaitable[bool]]
+    invite_permissions: Callable[[str], Awaitable[InvitePermissions]]
     #: The stripped state of a room, for a user who is not in it.
     stripped_state: Callable[[Room, str], Awaitable[Sequence[bytes]]]
     #: What the user has not read in a room that they are in.
@@ -199,9 +200,7 @@ class SyncService:
         member = await self._engine.rooms.event(seat.event_id)
         if member is None:
             return
-        if seat.membership == "invite" and (
-            member.event.sender in ignored or await self._around.blocks_invites(answer.user_id)
-        ):
+        if seat.membership == "invite" and not await self._shows(answer.user_id, member.event.sender, ignored):
             return
         outside = await self._around.stripped_state(room, answer.user_id)
         state = event_list([*outside, dumps(stripped(member.event))])
@@ -209,6 +208,9 @@ class SyncService:
             answer.invite[room_id] = b'{"invite_state":%s}' % state
         else:
             answer.knock[room_id] = b'{"knock_state":%s}' % state
+
+    async def _shows(self, user_id: str, inviter: str, ignored: Collection[str]) -> bool:
+        return inviter not in ignored and (await self._around.invite_permissions(user_id)).shows(inviter)
 
     async def _count_unread(self, answer: Answer) -> None:
         if len(answer.join) > 1:
