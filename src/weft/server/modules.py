@@ -34,6 +34,7 @@ from weft.modules import (
     oauth,
     openid,
     policy,
+    policy_lists,
     presence,
     profile,
     push_rules,
@@ -307,6 +308,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
             limit=_limit_of(limiter),
         ),
         policy.module(policy.Policy(engine, access)),
+        policy_lists.module(engine, settings.policy_lists.rooms, memberships),
         presence.module(engine, presence_),
         profile.module(
             profiles, profile.RemoteProfiles(engine, asking), propagation, shows_profiles=settings.federation.profiles

@@ -14,7 +14,7 @@ from weft.settings.application_services import ApplicationServices
 from weft.settings.federation import Federation, PolicyServer
 from weft.settings.limits import Limit, RateLimits
 from weft.settings.media import Media, ObjectStorage, Push, UrlPreviews
-from weft.settings.rooms import Presence, Retention, Rooms, Search, ServerNotices
+from weft.settings.rooms import PolicyLists, Presence, Retention, Rooms, Search, ServerNotices
 from weft.settings.server import Contact, Database, Listener, Logging, Resource, Server, WellKnown
 from weft.settings.single_sign_on import IdentityProvider, SingleSignOn
 from weft.settings.tree import Settings
@@ -39,6 +39,7 @@ __all__ = [
     "Oauth",
     "ObjectStorage",
     "Passwords",
+    "PolicyLists",
     "PolicyServer",
     "Port",
     "Presence",

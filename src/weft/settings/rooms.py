@@ -44,6 +44,20 @@ class Retention(Section, frozen=True, kw_only=True):
     ] = None
 
 
+class PolicyLists(Section, frozen=True, kw_only=True):
+    """Moderation policy lists (ban lists) that this server enforces. Users and servers on them neither invite people
+    of this server nor are invited by them; rooms on them can't be joined. Who is in a room already stays."""
+
+    rooms: Annotated[
+        tuple[str, ...],
+        Doc(
+            text="The ids of the lists' rooms. Somebody of this server has to be in each.",
+            example='["!list:example.org"]',
+            risk="Whoever may change a list says whom your users can meet.",
+        ),
+    ] = ()
+
+
 class Presence(Section, frozen=True, kw_only=True):
     """Who is online."""
 

@@ -77,6 +77,8 @@ class Memberships:
         self._on_replaced = on_replaced
         #: Called with the id of a room before anybody of this server gets into it; raises what forbids that.
         self.closed: list[Callable[[str], None]] = []
+        #: Called with who invites and who is invited, of which one is of this server; raises what forbids that.
+        self.unwelcome: list[Callable[[str, str], None]] = []
 
     def check_open(self, room_id: str) -> None:
         """Raises what forbids that anybody of this server gets into a room, or is invited to it."""
@@ -225,6 +227,8 @@ class Memberships:
     async def check_invite(self, inviter: str, target: str) -> None:
         """Raises what forbids somebody to invite the user, to whatever room."""
         _check_user_id(target)
+        for check in self.unwelcome:
+            check(inviter, target)
         if self._engine.is_local(target):
             rule = (await self.invite_permissions(target)).rule(inviter)
             if rule is InviteRule.BLOCK:
