@@ -16,14 +16,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from hypothesis import settings
 
+from tests.databases import Pool, new_database, url_of
 from weft.server.modules import TABLES
 from weft.storage.open import open_database
 
@@ -76,14 +75,14 @@ def _postgres_admin(postgres_url: str) -> Iterator[psycopg.Connection]:
 @pytest.fixture
 def postgres_database(postgres_url: str, _postgres_admin: psycopg.Connection) -> Iterator[str]:
     """The URL of an empty database that goes away after the test."""
-    with _database(postgres_url, _postgres_admin, "template0") as url:
-        yield url
+    with new_database(postgres_url, _postgres_admin, "template0") as name:
+        yield url_of(postgres_url, name)
 
 
 @pytest.fixture
-def weft_database(postgres_url: str, _postgres_admin: psycopg.Connection, _weft_template: str) -> Iterator[str]:
-    """The URL of a database with Weft's tables, empty, that goes away after the test."""
-    with _database(postgres_url, _postgres_admin, _weft_template) as url:
+def weft_database(_weft_databases: Pool) -> Iterator[str]:
+    """The URL of a database with Weft's tables, empty, for this test alone."""
+    with _weft_databases.database() as url:
         yield url
 
 
@@ -96,11 +95,12 @@ def weft_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _weft_template(postgres_url: str, _postgres_admin: psycopg.Connection) -> Iterator[str]:
-    """Copying a database is several times as fast as running every migration."""
-    with _database(postgres_url, _postgres_admin, "template0") as url:
-        _aside(url)
-        yield urlsplit(url).path.removeprefix("/")
+def _weft_databases(postgres_url: str, _postgres_admin: psycopg.Connection) -> Iterator[Pool]:
+    with new_database(postgres_url, _postgres_admin, "template0") as template:
+        _aside(url_of(postgres_url, template))
+        pool = Pool(postgres_url, _postgres_admin, template)
+        yield pool
+        pool.close()
 
 
 def _aside(url: str) -> None:
@@ -111,16 +111,6 @@ def _aside(url: str) -> None:
 
 async def _migrate(url: str) -> None:
     await (await open_database(url, TABLES)).close()
-
-
-@contextmanager
-def _database(postgres_url: str, admin: psycopg.Connection, template: str) -> Iterator[str]:
-    name = f"weft_{os.getpid()}_{os.urandom(6).hex()}"
-    admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    try:
-        yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
-    finally:
-        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def pytest_unconfigure() -> None:
