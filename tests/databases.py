@@ -27,12 +27,21 @@ def url_of(server: str, name: str) -> str:
 @contextmanager
 def new_database(server: str, admin: psycopg.Connection, template: str) -> Iterator[str]:
     """The name of a copy of a database that goes away in the end."""
-    name = f"weft_{os.getpid()}_{os.urandom(6).hex()}"
-    admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    name = _copy(admin, template)
     try:
         yield name
     finally:
-        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        _drop(admin, name)
+
+
+def _copy(admin: psycopg.Connection, template: str) -> str:
+    name = f"weft_{os.getpid()}_{os.urandom(6).hex()}"
+    admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    return name
+
+
+def _drop(admin: psycopg.Connection, name: str) -> None:
+    admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 class Pool:
@@ -49,26 +58,18 @@ class Pool:
     @contextmanager
     def database(self) -> Iterator[str]:
         """The URL of a database as the migrations leave it, for one test."""
-        name, uses = self._free.pop() if self._free else (self._new(), 0)
+        name, uses = self._free.pop() if self._free else (_copy(self._admin, self._template), 0)
         try:
             yield url_of(self._server, name)
         finally:
             if uses + 1 < _USES and self._empty(name):
                 self._free.append((name, uses + 1))
             else:
-                self._drop(name)
+                _drop(self._admin, name)
 
     def close(self) -> None:
         for name, _ in self._free:
-            self._drop(name)
-
-    def _new(self) -> str:
-        name = f"weft_{os.getpid()}_{os.urandom(6).hex()}"
-        self._admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{self._template}"')
-        return name
-
-    def _drop(self, name: str) -> None:
-        self._admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+            _drop(self._admin, name)
 
     def _empty(self, name: str) -> bool:
         """Whether the database is as it was. Whoever still has a connection to it loses that."""

@@ -25,6 +25,7 @@ from weft.modules.pushers.store import Pusher, Queued
 from weft.protocol.api.push_gateway.notify import NOTIFY, Notification, NotifyRequest
 from weft.protocol.errors import NotNow, PeerError
 from weft.rooms.engine import Engine
+from weft.rooms.missing import FAILURES
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +83,9 @@ class Gateways:
             except Exception as error:
                 asked = error.retry_after_ms / 1000 if isinstance(error, NotNow) else 0.0
                 seconds = max(pause, asked)
-                log.warning("a push gateway is tried again later", url=url, error=str(error), again_in_seconds=seconds)
+                # With a trace where it is a fault of ours.
+                told = log.warning if isinstance(error, FAILURES) else log.exception
+                told("a push gateway is tried again later", url=url, error=str(error), again_in_seconds=seconds)
                 await asyncio.sleep(seconds)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue

@@ -26,8 +26,8 @@ def insert(tx: WriteTransaction, session: Session, most: int) -> None:
         **session._asdict(),
     )
     tx.run(
-        """DELETE FROM rendezvous_sessions WHERE id IN
-           (SELECT id FROM rendezvous_sessions ORDER BY expires_ms DESC, id LIMIT 1000000 OFFSET :most)""",
+        """DELETE FROM rendezvous_sessions WHERE id NOT IN
+           (SELECT id FROM rendezvous_sessions ORDER BY expires_ms DESC, id LIMIT :most)""",
         most=most,
     )
 
