@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -124,6 +125,21 @@ async def test_several_events_go_together(engine: Engine) -> None:
     made = await engine.append.append_all(room.id, [member(BOB, "join"), message(BOB, "here I am")])
     assert made[1].event.prev_events == (made[0].event.event_id,)
     assert made[1].snapshot == made[0].snapshot
+
+
+async def test_the_same_room_made_twice_in_a_millisecond_is_two_rooms(engine: Engine) -> None:
+    """Their ids are hashes of their create events, which would be the same in every byte."""
+    rules = ROOM_VERSIONS["12"]
+    create = replace(state(ALICE, "m.room.create", room_version="12"), origin_server_ts=5)
+    drafts = [create, member(ALICE, "join")]
+    made = await asyncio.gather(*(engine.append.create(rules, None, drafts) for _ in range(30)))
+    # As for another process, in whose memory the first ones are not.
+    for room in made:
+        engine.rooms.drop_event("$" + room.id.removeprefix("!"))
+    made.append(await engine.append.create(rules, None, drafts))
+    assert len({room.id for room in made}) == len(made)
+    for room in made:
+        check_in_memory(engine, await engine.rooms.get(room.id))
 
 
 async def test_a_room_is_made_whole_or_not_at_all(engine: Engine) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from weft.graph.build import Draft, Identity, auth_keys, build
 from weft.graph.snapshot import Snapshot
@@ -168,16 +168,27 @@ class Append:
     ) -> Room:
         """Makes a room from its first events, the create event foremost; all or none.
 
-        `room_id` is None for room versions whose room id is the create event's hash.
+        `room_id` is None for room versions whose room id is the create event's hash. There, two rooms that somebody
+        makes in the same way in the same millisecond would be one: the second create event tells a later time.
         """
-        front = _Front(version, room_id, (), Snapshot.root(self._rooms.new_snapshot_id()))
-        if self._extend_all(front, drafts) is not None:
-            raise AssertionError("the events of a new room are all at hand")
-        created = front.made[0].stored.event
-        for made in front.made:
-            self._rooms.put_event(made.stored)
-        await self._write(created.room_id, front, None, None, also)
-        return await self._rooms.get(created.room_id)
+        first, *others = drafts
+        while True:
+            front = _Front(version, room_id, (), Snapshot.root(self._rooms.new_snapshot_id()))
+            missing = self._extend(front, first)
+            created = front.made[0].stored.event
+            if self._rooms.cached_event(created.event_id) is None:
+                if missing or self._extend_all(front, others) is not None:
+                    raise AssertionError("the events of a new room are all at hand")
+                for made in front.made:
+                    self._rooms.put_event(made.stored)
+                try:
+                    await self._write(created.room_id, front, None, None, also)
+                except UniqueViolation as error:
+                    if room_id is not None or error.table != "rooms":
+                        raise
+                else:
+                    return await self._rooms.get(created.room_id)
+            first = replace(first, origin_server_ts=created.origin_server_ts + 1)
 
     def rehearse(self, version: RoomVersion, room_id: str | None, drafts: Sequence[Draft]) -> None:
         """Raises what `create`, or a draft that is sent right after it, would raise for the drafts. Nothing is kept."""
