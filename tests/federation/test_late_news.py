@@ -9,6 +9,7 @@ import asyncio
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 import pytest
 
 from tests.federation.invented_room import InventedRoom
@@ -44,6 +45,65 @@ async def test_who_is_put_out_while_away_learns_of_it(memory_servers: MemoryKit)
     await becomes(bob, room_id, str(bob.user_id), "leave")
     assert "without Bob" not in await texts(bob, room_id)
     assert "while Bob is away" in await texts(bob, room_id)
+
+
+def sent_to(victim: Victim, server_name: str) -> list[dict[str, Any]]:
+    """The events that a server is sent from now on."""
+    found: list[dict[str, Any]] = []
+
+    async def note(request: OutgoingRequest) -> None:
+        if request.destination == server_name and "/send/" in request.uri:
+            found.extend(orjson.loads(request.body or b"{}")["pdus"])
+
+    victim.server.network.on_request.append(note)
+    return found
+
+
+async def test_who_speaks_after_it_was_put_out_is_told_of_it(victim: Victim, stranger: Stranger, alice: Client) -> None:
+    """Whoever banned them may have told all others of it."""
+    room_id = await alice.create_room(preset="public_chat", room_version="10")
+    await stranger.join(room_id)
+    eve = stranger.user("eve")
+    levels = {"users": {str(alice.user_id): 100, eve: 50}}
+    await alice.set_state(room_id, "m.room.power_levels", levels)
+    second = Stranger(victim.server, "second.test")
+    bob = second.user("bob")
+    joined = await second.join(room_id, "bob")
+    early = await second.make(room_id, message(bob, "am I in?"), prev=[joined])
+    late = await second.make(room_id, message(bob, "is anybody there?"), prev=[early])
+    ban = Draft(type="m.room.member", sender=eve, state_key=bob, content={"membership": "ban"})
+    banned = await stranger.send(room_id, ban)
+    sent = sent_to(victim, second.name)
+    await push(second, early, late)
+    await victim.settled()
+
+    async def is_told() -> bool:
+        return bool(sent)
+
+    await eventually(is_told)
+    assert sent == [banned.pdu]
+    assert not {early.event_id, late.event_id} & await seen(alice, room_id)
+
+
+async def test_who_left_by_themselves_is_not_reminded(victim: Victim, stranger: Stranger, alice: Client) -> None:
+    room_id = await alice.create_room(preset="public_chat", room_version="10")
+    joined = await stranger.join(room_id)
+    eve = stranger.user("eve")
+    late = await stranger.make(room_id, message(eve, "one more thing"), prev=[joined])
+    leave = Draft(type="m.room.member", sender=eve, state_key=eve, content={"membership": "leave"})
+    await stranger.send(room_id, leave)
+    second = Stranger(victim.server, "second.test")
+    await second.join(room_id, "bob")
+    sent, to_others = sent_to(victim, stranger.name), sent_to(victim, second.name)
+    await push(stranger, late)
+    await alice.send(room_id, "gone")
+
+    async def is_over() -> bool:
+        return bool(to_others)
+
+    await eventually(is_over)
+    assert late.event_id not in await seen(alice, room_id)
+    assert not sent
 
 
 async def test_a_gap_is_filled_by_those_who_built_on_it(victim: Victim, stranger: Stranger, alice: Client) -> None:

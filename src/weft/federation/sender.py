@@ -90,7 +90,10 @@ def cursor_name(share: int) -> str:
 
 
 class Sender:
-    """One share of the servers, by their names: `share` of `shares`."""
+    """One share of the servers, by their names: `share` of `shares`.
+
+    `reminder` says, for an event that was refused, what put its sender out of the room, where their server is outside.
+    """
 
     def __init__(
         self,
@@ -99,6 +102,7 @@ class Sender:
         destinations: Destinations,
         *,
         servers_of: Callable[[StoredEvent], Awaitable[Iterable[str]]],
+        reminder: Callable[[StoredEvent], Awaitable[StoredEvent | None]],
         origin_of: Callable[[int], Awaitable[str]],
         is_local: Callable[[str], bool],
         default_origin: str,
@@ -112,6 +116,7 @@ class Sender:
         self._peers = peers
         self._destinations = destinations
         self._servers_of = servers_of
+        self._reminder = reminder
         self._origin_of = origin_of
         self._is_local = is_local
         self._default_origin = default_origin
@@ -131,7 +136,7 @@ class Sender:
     def follower(self) -> Follower:
         return Follower(
             cursor_name(self._share),
-            ("event", *self._outgoing),
+            ("event", "hidden_event", *self._outgoing),
             self._route_all,
             from_beginning=False,
             session=self._session,
@@ -213,19 +218,34 @@ class Sender:
                 server = self._owed(name, before, owed)
                 if server is not None and stored is not None and name != stored.event.sender_domain:
                     server.pdus.append((entry, stored))
+        elif entry.kind == "hidden_event":
+            await self._remind(entry, before, owed)
         for part in self._outgoing.get(entry.kind, ()):
             for name in sorted(await part.servers(entry)):
                 server = self._owed(name, before, owed)
                 if server is not None:
                     server.edus.append((part, entry))
 
+    async def _remind(self, entry: Entry, before: Vector, owed: dict[str, _Server]) -> None:
+        """Tells a server that speaks in a room it was put out of what put it out: whoever did may have kept it back."""
+        hidden = await self._event_of(entry)
+        reminder = await self._reminder(hidden) if hidden is not None else None
+        if hidden is None or reminder is None:
+            return
+        server = self._owed(hidden.event.sender_domain, before, owed)
+        if server is not None and all(reminder is not stored for _, stored in server.pdus):
+            server.pdus.append((entry, reminder))
+
+    async def _event_of(self, entry: Entry) -> StoredEvent | None:
+        if isinstance(entry.payload, StoredEvent):
+            return entry.payload
+        return (await self._database.read(events.by_positions, [entry.position])).get(entry.position)
+
     async def _to_be_sent(self, entry: Entry) -> StoredEvent | None:
         """The event of an entry, if it is for us to send it."""
         if entry.key == events.HANDED_OVER:
             return None
-        stored = entry.payload
-        if not isinstance(stored, StoredEvent):
-            stored = (await self._database.read(events.by_positions, [entry.position])).get(entry.position)
+        stored = await self._event_of(entry)
         if stored is None or not (entry.key == events.RELAYED or self._is_local(stored.event.sender_domain)):
             return None
         return stored

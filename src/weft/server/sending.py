@@ -7,6 +7,7 @@ from itertools import count
 from typing import Final
 
 from weft.federation.sender import Outgoing, Sender, cursor_name
+from weft.graph.outcome import Outcome
 from weft.modules.module import Module
 from weft.protocol.identifiers import domain_of
 from weft.rooms.engine import Engine
@@ -44,6 +45,17 @@ def sender_module(engine: Engine, outgoing: Sequence[Outgoing]) -> Module:
             servers.add(domain_of(event.state_key))
         return servers
 
+    async def reminder(hidden: StoredEvent) -> StoredEvent | None:
+        sender = hidden.event.sender
+        room = await engine.rooms.get(hidden.event.room_id)
+        put_out = room.state_id("m.room.member", sender)
+        is_told = hidden.outcome is not Outcome.SOFT_FAILED or room.servers.get(hidden.event.sender_domain)
+        if is_told or not room.joined_local or put_out is None:
+            return None
+        found = await engine.rooms.event(put_out)
+        is_put_out = found is not None and found.event.membership in ("leave", "ban") and found.event.sender != sender
+        return found if is_put_out else None
+
     async def origin_of(number: int) -> str:
         room = await engine.rooms.get(await engine.rooms.room_id(number))
         return engine.remote.missing.own_domain(room)
@@ -55,6 +67,7 @@ def sender_module(engine: Engine, outgoing: Sequence[Outgoing]) -> Module:
             federation.peers,
             federation.destinations,
             servers_of=servers_of,
+            reminder=reminder,
             origin_of=origin_of,
             is_local=engine.is_local_domain,
             default_origin=next(iter(engine.server_names)),
