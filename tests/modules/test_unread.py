@@ -212,9 +212,9 @@ async def test_what_was_counted_is_not_counted_again_after_a_start(
         assert await unread(bob, room) == (30, 0)
     looked_at: list[str] = []
 
-    def counting(ruleset: Ruleset, event: FlattenedEvent, user_id: str, name: str | None = None) -> Actions | None:
+    def counting(ruleset: Ruleset, event: FlattenedEvent, user_id: str, *about_them: Any) -> Actions | None:
         looked_at.append(user_id)
-        return evaluate(ruleset, event, user_id, name)
+        return evaluate(ruleset, event, user_id, *about_them)
 
     monkeypatch.setattr("weft.modules.unread.tally.evaluate", counting)
     await server.restart()

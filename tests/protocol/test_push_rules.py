@@ -79,6 +79,8 @@ def test_other_defaults_are_of_proposals_or_ours() -> None:
     shown = push_rules.to_json(NOBODY, ALICE)
     others = {rule["rule_id"] for rules in shown.values() for rule in rules} - named
     assert others == {
+        ".io.element.msc4306.rule.unsubscribed_thread",
+        ".io.element.msc4306.rule.subscribed_thread",
         ".weft.rule.suppress_automated",
         ".m.rule.poll_response",
         *(f".m.rule.poll_{moment}{suffix}" for moment in ("start", "end") for suffix in ("", "_one_to_one")),
@@ -678,3 +680,47 @@ def test_hostile_events_meet_the_defaults(content: Any, what: Event) -> None:
 @given(st.dictionaries(st.sampled_from(["m.text", "org.matrix.msc1767.text"]), anything))
 def test_plain_text_is_text_or_nothing(content: Event) -> None:
     assert isinstance(plain_text(content), str | None)
+
+
+# Threads that one subscribed to
+
+
+def ask_in_thread(rules: UserRules, subscribed: bool, content: Event | None = None, **fields: Any) -> list[Any] | None:
+    flat = FlattenedEvent(event(content, **fields), room(), thread="$root")
+    actions = evaluate(Ruleset.of(rules), flat, ALICE, threads={"$root"} if subscribed else {"$another"})
+    return None if actions is None else actions.json
+
+
+def test_threads_are_heard_of_by_those_who_subscribed() -> None:
+    muted = add_rule(NOBODY, "room", ROOM, actions=[])
+    loud = add_rule(NOBODY, "room", ROOM, actions=LOUD)
+    keyword = add_rule(NOBODY, "content", "lunch", pattern="lunch", actions=["notify", HIGHLIGHT])
+    assert ask_in_thread(NOBODY, True) == ask_in_thread(muted, True) == LOUD
+    assert ask_in_thread(NOBODY, False) is ask_in_thread(loud, False) is None
+    assert ask_in_thread(NOBODY, False, MENTION) == ["notify", SOUND, HIGHLIGHT]
+    assert ask_in_thread(keyword, False, {"body": "lunch?"}) == ["notify", HIGHLIGHT]
+    assert ask_in_thread(NOBODY, True, event_type="m.reaction") is None
+    # What is in no thread, and where the server has no subscriptions.
+    assert ask(NOBODY, event()) == QUIET
+
+
+def test_what_of_the_rules_for_threads_may_be_changed() -> None:
+    off = set_enabled(NOBODY, "postcontent", ".io.element.msc4306.rule.unsubscribed_thread", False)
+    assert ask_in_thread(off, False) == QUIET
+    quiet = set_actions(NOBODY, "postcontent", ".io.element.msc4306.rule.subscribed_thread", QUIET)
+    assert ask_in_thread(quiet, True) == QUIET
+    with pytest.raises(InvalidParam):
+        add_rule(NOBODY, "postcontent", "mine", actions=[], conditions=[])
+    with pytest.raises(NotFound):
+        delete_rule(NOBODY, "postcontent", ".io.element.msc4306.rule.subscribed_thread")
+
+
+@pytest.mark.parametrize("subscribed", [True, False])
+def test_the_condition_of_thread_subscriptions(subscribed: bool) -> None:
+    for kind in ("thread_subscription", "io.element.msc4306.thread_subscription"):
+        rules = with_condition({"kind": kind, "subscribed": subscribed})
+        assert ask_in_thread(rules, subscribed) == MARK
+        assert ask_in_thread(rules, not subscribed) != MARK
+        assert ask(rules, event()) != MARK
+    for wrong in ({}, {"subscribed": 1}, {"subscribed": "true"}):
+        assert ask_in_thread(with_condition({"kind": "thread_subscription", **wrong}), subscribed) != MARK

@@ -16,7 +16,7 @@ from msgspec import inspect
 from tests.spec import openapi
 
 from weft.protocol.api import application_service, client, federation, identity, push_gateway, synapse_admin
-from weft.protocol.api.client import account, login, rendezvous, sync
+from weft.protocol.api.client import account, login, push_rules, rendezvous, sync, thread_subscriptions
 from weft.protocol.api.declared import ANSWERED, ASKED
 from weft.protocol.api.endpoint import Api, Auth, Empty, Endpoint, In, Raw
 from weft.protocol.api.rate_limits import RATE_LIMITS
@@ -82,6 +82,9 @@ NOT_IN_OPENAPI = {
     "compareRoom": "Weft's own",
 }
 
+NOT_IN_OPENAPI |= dict.fromkeys(
+    [one.name for one in thread_subscriptions.ENDPOINTS], "MSC4306 and MSC4308, which are not merged"
+)
 NOT_IN_OPENAPI |= dict.fromkeys([one.name for one in synapse_admin.ENDPOINTS], "Synapse's administration API")
 
 #: Fields whose being required is not what OpenAPI says.
@@ -127,6 +130,9 @@ FIELDS_DIFFER = {
     ("postRoomKeysVersion", "algorithm"): "any: the server does not look into backups",
     ("putRoomKeysVersion", "algorithm"): "any: the server does not look into backups",
     ("putRoomKeysVersion", "version"): "in the path and in the body; the handler looks at the body's",
+    **{
+        (name, "kind"): "MSC4306 has one more kind of push rules" for name in [one.name for one in push_rules.ENDPOINTS]
+    },
 }
 
 #: Requests whose body is taken whole, though OpenAPI names keys in it.
@@ -267,7 +273,8 @@ def test_its_parameters_are_the_specifications(endpoint: AnyEndpoint) -> None:
         problems += unjustified(endpoint, fields.keys() - expected.keys())
         for name in expected.keys() & fields.keys():
             problems += compare_required(endpoint, fields[name], expected[name].required)
-            problems += compare(expected[name].schema, fields[name].type, name, strict=True)
+            if (endpoint.name, name) not in FIELDS_DIFFER:
+                problems += compare(expected[name].schema, fields[name].type, name, strict=True)
     assert not problems
 
 

@@ -21,7 +21,7 @@ OF_OTHERS = [endpoint.name for endpoint in ASKED]
 
 
 async def test_the_server_routes_every_endpoint_once(tmp_path: Path) -> None:
-    server = TestServer(tmp_path)
+    server = TestServer(tmp_path, settings={"thread_subscriptions": {"enabled": True}})
     await server.start()
     routed = [route.endpoint.name for module in server.server.modules for route in module.routes]
     await server.stop()

@@ -13,6 +13,7 @@ from weft.modules import (
     profile,
     push_rules,
     third_party_ids,
+    thread_subscriptions,
     ui_auth,
     unread,
     user_directory,
@@ -65,6 +66,7 @@ def join_accounts(
     account_data_: account_data.AccountData,
     push_rules_: push_rules.PushRules,
     unread_: unread.Unread,
+    threads_: thread_subscriptions.ThreadSubscriptions,
 ) -> None:
     """Has what belongs to an account begin and end with it."""
 
@@ -78,6 +80,7 @@ def join_accounts(
         account_data_.removed(tx, deactivation.user_id)
         push_rules_.removed(tx, deactivation.user_id)
         unread_.removed(tx, deactivation.user_id)
+        threads_.removed(tx, deactivation.user_id)
         if deactivation.erase:
             profiles.erased(tx, deactivation.user_id)
 

@@ -55,6 +55,7 @@ from weft.modules import (
     spaces,
     sync,
     third_party_ids,
+    thread_subscriptions,
     to_device,
     transactions,
     typing,
@@ -66,6 +67,7 @@ from weft.modules import (
 )
 from weft.modules.module import Module, SyncPart
 from weft.protocol.errors import LimitExceeded
+from weft.protocol.push_rules import KINDS, KINDS_WITHOUT_THREADS
 from weft.rooms.access import RoomAccess
 from weft.rooms.engine import Engine
 from weft.server.accounts import around_accounts, join_accounts, people
@@ -106,6 +108,7 @@ TABLES = (
     "weft.modules.single_sign_on",
     "weft.modules.sliding_sync",
     "weft.modules.third_party_ids",
+    "weft.modules.thread_subscriptions",
     "weft.modules.to_device",
     "weft.modules.typing",
     "weft.modules.ui_auth",
@@ -146,21 +149,28 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
     # What one keeps.
     account_data_ = account_data.AccountData(engine)
     filters_ = filters.Filters(engine)
-    push_rules_ = push_rules.PushRules(engine)
+    threads_ = thread_subscriptions.ThreadSubscriptions(engine, enabled=settings.thread_subscriptions.enabled)
+    push_rules_ = push_rules.PushRules(engine, KINDS if threads_.enabled else KINDS_WITHOUT_THREADS)
     presence_ = presence.Presence(engine, sharing, enabled=settings.presence.enabled)
     receipts_ = receipts.Receipts(engine)
     to_device_ = to_device.ToDevice(
         engine, devices_, ignored_users=account_data_.ignored_users, sender_cursors=sender_cursors(engine)
     )
     typing_ = typing.Typing(engine)
-    unread_ = unread.Unread(engine, push_rules=push_rules_, receipts=receipts_, account_data=account_data_, sight=sight)
-    notifications = unread.Notifications(engine, unread_, user_rooms=user_rooms, forms=forms, sight=sight)
+    unread_ = unread.Unread(
+        engine,
+        push_rules=push_rules_,
+        receipts=receipts_,
+        account_data=account_data_,
+        sight=sight,
+        threads=threads_,
+    )
 
     # What one encrypts with.
     one_time_keys, cross_signing = keys.OneTimeKeys(engine, _guard_file(settings)), keys.CrossSigning(engine)
     accounts_.hooks.deactivated.append(lambda tx, ended: cross_signing.removed(tx, ended.user_id))
 
-    join_accounts(accounts_, profiles, user_directory_, account_data_, push_rules_, unread_)
+    join_accounts(accounts_, profiles, user_directory_, account_data_, push_rules_, unread_, threads_)
     on_replaced = _carrying_over(account_data_, push_rules_)
 
     # Rooms.
@@ -337,11 +347,12 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         server_notices.module(notices),
         spaces.module(spaces.Hierarchy(engine, summaries)),
         addresses.module(registration),
+        thread_subscriptions.module(engine, threads_, history_),
         to_device.module(engine, to_device_),
         transactions.module(engine, transactions_),
         typing.module(engine, typing_, access),
         ui_auth.module(ui_auth_),
-        unread.module(unread_, notifications),
+        unread.module(unread_, unread.Notifications(engine, unread_, user_rooms=user_rooms, forms=forms, sight=sight)),
         user_directory.module(engine, user_directory_),
     ]
     transactions_.edus = {edu_type: handle for part in parts for edu_type, handle in part.edus.items()}
@@ -390,6 +401,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
                     ignored_users=account_data_.ignored_users,
                     invite_permissions=memberships.invite_permissions,
                 ),
+                threads=threads_,
             ),
             sync.module(sync_),
             legacy.module(

@@ -64,6 +64,19 @@ class Presence(Section, frozen=True, kw_only=True):
     enabled: Annotated[bool, Doc(text="Whether people see when others are online.")] = True
 
 
+class ThreadSubscriptions(Section, frozen=True, kw_only=True):
+    """Users follow the threads that concern them (MSC4306)."""
+
+    enabled: Annotated[
+        bool,
+        Doc(
+            text="Whether people are notified of messages in the threads that they subscribed to, and of those in "
+            "others only where they are mentioned. Clients must know of it: with any other client somebody hears of "
+            "threads by mentions alone. Element Web has it among its labs."
+        ),
+    ] = False
+
+
 class Search(Section, frozen=True, kw_only=True):
     """Full-text search in messages."""
 

@@ -12,7 +12,7 @@ from weft.settings.application_services import ApplicationServices
 from weft.settings.federation import Federation, PolicyServer
 from weft.settings.limits import RateLimits
 from weft.settings.media import Media, Push, UrlPreviews
-from weft.settings.rooms import PolicyLists, Presence, Retention, Rooms, Search, ServerNotices
+from weft.settings.rooms import PolicyLists, Presence, Retention, Rooms, Search, ServerNotices, ThreadSubscriptions
 from weft.settings.server import Database, Listener, Logging, Server, WellKnown
 from weft.settings.single_sign_on import SingleSignOn
 from weft.settings.values import ByteSize, Doc, Section
@@ -46,6 +46,7 @@ class Settings(Section, frozen=True, kw_only=True):
     retention: Retention = Retention()
     policy_lists: PolicyLists = PolicyLists()
     presence: Presence = Presence()
+    thread_subscriptions: ThreadSubscriptions = ThreadSubscriptions()
     federation: Federation = Federation()
     policy_server: PolicyServer = PolicyServer()
     application_services: ApplicationServices = ApplicationServices()

@@ -42,6 +42,8 @@ _FORMERLY_UNSTABLE: Final = (
 _BY_ACCOUNT_DATA: Final = ("org.matrix.msc4155",)  # whose invites one wants
 _OAUTH: Final = "org.matrix.msc2965"
 _QR_CODES: Final = ("io.element.msc4388", "org.matrix.msc4108")
+#: By the names in the paths, and by the one that clients look for.
+_THREAD_SUBSCRIPTIONS: Final = ("io.element.msc4306", "io.element.msc4308", "org.matrix.msc4306")
 _UNSTABLE_PATH: Final = re.compile(r"/_matrix/client/unstable/([^/]+\.[^/]+)/")
 
 
@@ -97,9 +99,12 @@ def unstable_features(settings: Settings) -> dict[str, bool]:
     missing = set() if settings.oauth_base is not None else {_OAUTH, *_QR_CODES}
     if settings.oauth.qr_codes == "nobody":
         missing.update(_QR_CODES)
+    if not settings.thread_subscriptions.enabled:
+        missing.update(_THREAD_SUBSCRIPTIONS)
     paths = (path for endpoint in client.ENDPOINTS for path in endpoint.paths)
     by_path = {match[1] for path in paths if (match := _UNSTABLE_PATH.match(path))}
-    return dict.fromkeys(sorted(by_path.union(_FORMERLY_UNSTABLE, _BY_ACCOUNT_DATA) - missing), True)
+    found = by_path.union(_FORMERLY_UNSTABLE, _BY_ACCOUNT_DATA, _THREAD_SUBSCRIPTIONS) - missing
+    return dict.fromkeys(sorted(found), True)
 
 
 def _moderates(requester: Requester) -> bool:

@@ -12,7 +12,8 @@ from weft.http.call import Call, Route, route
 from weft.modules.push_rules.service import PushRules
 from weft.protocol.api.client import push_rules as api
 from weft.protocol.api.endpoint import Empty, Raw
-from weft.protocol.push_rules import add_rule, delete_rule, rule_to_json, set_actions, set_enabled
+from weft.protocol.errors import InvalidParam
+from weft.protocol.push_rules import Kind, add_rule, delete_rule, rule_to_json, set_actions, set_enabled
 
 
 class ClientApi:
@@ -46,7 +47,7 @@ class ClientApi:
         args = call.args
         edit = partial(
             add_rule,
-            kind=args.kind,
+            kind=self._kind(args.kind),
             rule_id=args.rule_id,
             actions=args.actions,
             conditions=args.conditions,
@@ -58,7 +59,7 @@ class ClientApi:
         return Empty()
 
     async def delete(self, call: Call[api.PushRuleRequest]) -> Empty:
-        edit = partial(delete_rule, kind=call.args.kind, rule_id=call.args.rule_id)
+        edit = partial(delete_rule, kind=self._kind(call.args.kind), rule_id=call.args.rule_id)
         await self._push_rules.change(call.user_id, edit)
         return Empty()
 
@@ -67,7 +68,7 @@ class ClientApi:
 
     async def set_enabled(self, call: Call[api.SetPushRuleEnabledRequest]) -> Empty:
         args = call.args
-        edit = partial(set_enabled, kind=args.kind, rule_id=args.rule_id, enabled=args.enabled)
+        edit = partial(set_enabled, kind=self._kind(args.kind), rule_id=args.rule_id, enabled=args.enabled)
         await self._push_rules.change(call.user_id, edit)
         return Empty()
 
@@ -76,10 +77,16 @@ class ClientApi:
 
     async def set_actions(self, call: Call[api.SetPushRuleActionsRequest]) -> Empty:
         args = call.args
-        edit = partial(set_actions, kind=args.kind, rule_id=args.rule_id, actions=args.actions)
+        edit = partial(set_actions, kind=self._kind(args.kind), rule_id=args.rule_id, actions=args.actions)
         await self._push_rules.change(call.user_id, edit)
         return Empty()
 
     async def _rule(self, call: Call[api.PushRuleRequest]) -> dict[str, Any]:
         rules = await self._push_rules.rules_of(call.user_id)
-        return rule_to_json(rules, call.user_id, call.args.kind, call.args.rule_id)
+        return rule_to_json(rules, call.user_id, self._kind(call.args.kind), call.args.rule_id)
+
+    def _kind(self, kind: Kind) -> Kind:
+        """Raises `InvalidParam` for one that only servers with other settings have."""
+        if kind not in self._push_rules.kinds:
+            raise InvalidParam(f"This server has no push rules of the kind {kind}.")
+        return kind

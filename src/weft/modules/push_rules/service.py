@@ -26,25 +26,29 @@ Edit = Callable[[UserRules], UserRules]
 
 
 class Held:
-    """The rules of one user, as they are used."""
+    """The rules of one user, as they are used; `kinds` are those that are shown."""
 
-    __slots__ = ("_json", "rules", "ruleset")
+    __slots__ = ("_json", "_kinds", "rules", "ruleset")
 
-    def __init__(self, rules: UserRules) -> None:
+    def __init__(self, rules: UserRules, kinds: Sequence[Kind]) -> None:
         self.rules = rules
+        self._kinds = kinds
         self.ruleset = Ruleset.of(rules)
         self._json: bytes | None = None
 
     def json(self, user_id: str) -> bytes:
         """`{"global": …}`, defaults included."""
         if self._json is None:
-            self._json = orjson.dumps({"global": to_json(self.rules, user_id)})
+            self._json = orjson.dumps({"global": to_json(self.rules, user_id, self._kinds)})
         return self._json
 
 
 class PushRules:
-    def __init__(self, engine: Engine) -> None:
+    """`kinds` are those of this server."""
+
+    def __init__(self, engine: Engine, kinds: Sequence[Kind]) -> None:
         self._engine = engine
+        self.kinds = kinds
         self._users: Derived[str, Held] = Derived(engine.budget.cache("push_rules", 0.03, _size), self._load)
 
     async def ruleset_of(self, user_id: str) -> Ruleset:
@@ -83,7 +87,7 @@ class PushRules:
                 self._users.drop(entry.user_id)
 
     async def _load(self, user_id: str) -> Held:
-        return Held(await self._engine.database.get(store.of_user, user_id))
+        return Held(await self._engine.database.get(store.of_user, user_id), self.kinds)
 
 
 def _size(held: Held) -> int:

@@ -21,6 +21,7 @@ from weft.modules.sliding_sync.room_sections import RoomSections
 from weft.modules.sliding_sync.service import SlidingSync
 from weft.modules.sync import Surroundings
 from weft.modules.sync.waking import Waking
+from weft.modules.thread_subscriptions import ThreadSubscriptions
 from weft.rooms.engine import Engine
 
 __all__ = ["Preferences", "module"]
@@ -37,6 +38,7 @@ def module(
     waking: Waking,
     around: Surroundings,
     preferences: Preferences,
+    threads: ThreadSubscriptions,
 ) -> Module:
     facts, connections = RoomFacts(engine), Connections(engine)
     devices.on_deleted.append(store.remove_of_devices)
@@ -47,7 +49,7 @@ def module(
         lists=Lists(engine, facts, preferences),
         sections=RoomSections(engine, sight, forms, around),
         extensions=ExtensionParts(
-            {part.name: part.sync for part in parts if part.sync is not None}, around.about_device
+            {part.name: part.sync for part in parts if part.sync is not None}, around.about_device, threads
         ),
         waking=waking,
         around=around,

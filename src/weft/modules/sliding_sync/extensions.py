@@ -15,6 +15,8 @@ from weft.http.call import Requester
 from weft.modules.events.user_rooms import Seat
 from weft.modules.module import RoomSection, SyncPart
 from weft.modules.sync.answer import json_object
+from weft.modules.thread_subscriptions import ThreadSubscriptions
+from weft.modules.thread_subscriptions.store import KIND as THREAD_SUBSCRIPTION
 from weft.protocol.api.client import sliding_sync as api
 from weft.protocol.sliding_sync import ANY
 from weft.storage.positions import Entry, Vector
@@ -99,9 +101,11 @@ class ExtensionParts:
         self,
         parts: Mapping[str, SyncPart],
         about_device: Callable[[Requester], Awaitable[Mapping[str, bytes]]],
+        threads: ThreadSubscriptions,
     ) -> None:
         self._parts = parts
         self._about_device = about_device
+        self._threads = threads
 
     async def tell(self, moment: Moment, asked: api.Extensions) -> ExtensionResults:
         """What the extensions that are asked for have to tell."""
@@ -116,7 +120,21 @@ class ExtensionParts:
             await self._ephemeral(moment, "receipts", RECEIPTS, asked.receipts, results)
         if asked.typing.enabled:
             await self._ephemeral(moment, "typing", TYPING, asked.typing, results)
+        if asked.thread_subscriptions.enabled and self._threads.enabled:
+            await self._thread_subscriptions(moment, asked.thread_subscriptions, results)
         return results
+
+    async def _thread_subscriptions(
+        self, moment: Moment, asked: api.ThreadSubscriptionsConfig, results: ExtensionResults
+    ) -> None:
+        entries = moment.entries if moment.since is not None else None
+        if entries is not None and all(entry.kind != THREAD_SUBSCRIPTION for entry in entries):
+            return
+        told, more = await self._threads.changed(moment.requester.user_id, moment.since, moment.upto, asked.limit)
+        if told:
+            members = told if more is None else {**told, "prev_batch": more}
+            results.members[api.THREAD_SUBSCRIPTIONS] = orjson.dumps(members)
+            results.is_news = True
 
     async def _to_device(self, moment: Moment, asked: api.ToDeviceConfig, results: ExtensionResults) -> None:
         has = Vector.parse(asked.since) if asked.since is not None else Vector()

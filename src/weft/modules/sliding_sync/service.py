@@ -27,6 +27,7 @@ from weft.modules.sliding_sync.store import Told
 from weft.modules.sync.answer import json_object
 from weft.modules.sync.service import Surroundings
 from weft.modules.sync.waking import Waking
+from weft.modules.thread_subscriptions.store import KIND as THREAD_SUBSCRIPTION
 from weft.protocol.api.client import sliding_sync as api
 from weft.protocol.errors import InvalidParam
 from weft.protocol.sliding_sync import RoomConfig, within
@@ -41,7 +42,7 @@ _OF_ROOMS: Final = frozenset({"event", "resolution", "forgotten", "account_data"
 #: The state besides what is asked for that a room's section is made from.
 _LOOKED_AT: Final = (("m.room.history_visibility", ""), ("m.room.name", ""), ("m.room.avatar", ""))
 #: Kinds that are told by extensions for a room that is shown; of one that is not, they are told when it is again.
-_BESIDE_ROOMS: Final = frozenset({RECEIPT, PRIVATE_RECEIPT, "account_data"})
+_BESIDE_ROOMS: Final = frozenset({RECEIPT, PRIVATE_RECEIPT, THREAD_SUBSCRIPTION, "account_data"})
 #: So many rooms are read together.
 _AT_ONCE: Final = 50
 
@@ -295,10 +296,10 @@ def _is_of_rooms(news: _News) -> bool:
 
 
 def _touches(entry: Entry, user_id: str) -> bool:
-    """Whether a room's section has to be told anew: for an event, and for what the user has read."""
+    """Whether a room's section has to be told anew: for an event, and for what changes how much is unread."""
     if entry.kind in ("event", "resolution"):
         return True
-    return entry.kind in (RECEIPT, PRIVATE_RECEIPT) and entry.user_id == user_id
+    return entry.kind in (RECEIPT, PRIVATE_RECEIPT, THREAD_SUBSCRIPTION) and entry.user_id == user_id
 
 
 def _is_new(connection: Connection, room_id: str) -> bool:

@@ -38,8 +38,11 @@ class Noted:
 
 
 class NotedEvents:
-    def __init__(self, engine: Engine) -> None:
+    """`with_threads`: push rules ask which thread an event is in, so that it is always looked up."""
+
+    def __init__(self, engine: Engine, *, with_threads: bool) -> None:
         self._engine = engine
+        self._with_threads = with_threads
         self._events: OrderedDict[str, Noted] = OrderedDict()
         #: The power levels of rooms, by number, with the snapshot that they are from.
         self._levels: OrderedDict[int, tuple[int, PowerLevels | None]] = OrderedDict()
@@ -50,7 +53,12 @@ class NotedEvents:
             return []
         levels = await self._levels_of(room)
         contexts: dict[str, RoomContext] = {}
-        return [self._noted(room, levels, contexts, one) for one in stored]
+        noted = [self._noted(room, levels, contexts, one) for one in stored]
+        if self._with_threads:
+            await self.find_threads(noted)
+            for one in noted:
+                one.flat.thread = one.thread if one.thread != threads.MAIN else None
+        return noted
 
     async def find_threads(self, noted: Iterable[Noted]) -> None:
         """Sees that each event's thread is known."""

@@ -21,7 +21,7 @@ from weft.modules.unread.service import Unread
 from weft.modules.unread.tally import Reader
 from weft.protocol.api.client import push_rules as api
 from weft.protocol.errors import InvalidParam
-from weft.protocol.push_rules import Actions, evaluate
+from weft.protocol.push_rules import Actions
 from weft.rooms.engine import Engine
 from weft.storage.database import Transaction
 from weft.storage.events import StoredEvent
@@ -133,7 +133,7 @@ def _actions(reader: Reader, noted: Noted) -> Actions | None:
     event = noted.stored.event
     if event.state_key is None and event.sender in reader.ignored:
         return None
-    return evaluate(reader.ruleset, noted.flat, reader.user_id, reader.display_name)
+    return reader.judge(noted.flat)
 
 
 def _candidates(tx: Transaction, rooms: Collection[int], user_id: str, start: _Cursor) -> list[_Candidate]:

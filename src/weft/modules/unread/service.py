@@ -25,11 +25,13 @@ from weft.modules.receipts import Receipts
 from weft.modules.receipts.store import KIND as RECEIPT
 from weft.modules.receipts.store import PRIVATE_KIND as PRIVATE_RECEIPT
 from weft.modules.receipts.store import Place
+from weft.modules.thread_subscriptions import ThreadSubscriptions
+from weft.modules.thread_subscriptions.store import KIND as THREAD_SUBSCRIPTION
 from weft.modules.unread import store
 from weft.modules.unread.noted import CREATE, LEVELS, NotedEvents
 from weft.modules.unread.store import Inputs
 from weft.modules.unread.tally import Counts, Feed, Reader, Start, Tally, digest
-from weft.protocol.push_rules import DEFAULT_RULESET, Actions, Ruleset, dump, evaluate
+from weft.protocol.push_rules import DEFAULT_RULESET, Actions, Ruleset, dump
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
 from weft.storage import events
@@ -64,7 +66,14 @@ class _Batch:
 
 class Unread:
     def __init__(
-        self, engine: Engine, *, push_rules: PushRules, receipts: Receipts, account_data: AccountData, sight: Sight
+        self,
+        engine: Engine,
+        *,
+        push_rules: PushRules,
+        receipts: Receipts,
+        account_data: AccountData,
+        sight: Sight,
+        threads: ThreadSubscriptions,
     ) -> None:
         self._engine = engine
         engine.purging.tables["unread_tallies"] = "user_id, room"
@@ -72,7 +81,8 @@ class Unread:
         self._receipts = receipts
         self._account_data = account_data
         self._sight = sight
-        self.noted = NotedEvents(engine)
+        self._threads = threads
+        self.noted = NotedEvents(engine, with_threads=threads.enabled)
         self._feeds: OrderedDict[int, Feed] = OrderedDict()
         self._tallies: Derived[_Key, Tally] = Derived(
             engine.budget.cache("unread", 0.03, lambda _: _TALLY_BYTES), self._make
@@ -125,12 +135,13 @@ class Unread:
             found = member.content.get("displayname") if member is not None else None
             name = found if isinstance(found, str) else None
             rules = dump(await self._push_rules.rules_of(user_id))
-        return Reader(user_id, name, ruleset, await self._account_data.ignored_users(user_id), rules)
+        threads = await self._threads.of_room(user_id, room.number)
+        return Reader(user_id, name, ruleset, await self._account_data.ignored_users(user_id), rules, threads)
 
     async def actions(self, reader: Reader, room: Room, stored: StoredEvent) -> Actions | None:
         """What an event of a room notifies somebody with; None if it does not."""
         noted = (await self.noted.of(room, [stored]))[0]
-        return evaluate(reader.ruleset, noted.flat, reader.user_id, reader.display_name)
+        return reader.judge(noted.flat)
 
     async def read_up_to(self, user_id: str, room: Room) -> tuple[Place, dict[str, Place]]:
         """The place up to which a user has read (or could read) everything, and that for each thread."""
@@ -252,7 +263,7 @@ class Unread:
                 room_id = self._engine.rooms.room_id_now(entry.room)
                 if room_id is not None:
                     self._drop(entry.user_id, room_id)
-            elif entry.kind == PRIVATE_RECEIPT and entry.user_id is not None:
+            elif entry.kind in (PRIVATE_RECEIPT, THREAD_SUBSCRIPTION) and entry.user_id is not None:
                 self._drop(entry.user_id, entry.key or "")
 
     def _event(self, feed: Feed, stored: StoredEvent) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from weft.modules.receipts.store import Place
 from weft.modules.receipts.threads import MAIN
 from weft.modules.unread.noted import Noted
-from weft.protocol.push_rules import Actions, Ruleset, evaluate
+from weft.protocol.push_rules import Actions, FlattenedEvent, Ruleset, evaluate
 from weft.storage.events import StoredEvent
 from weft.storage.positions import Vector
 
@@ -79,6 +79,12 @@ class Reader(NamedTuple):
     ignored: Collection[str]
     #: What the user changed of the rules, as it is stored.
     rules: bytes = b""
+    #: The roots of the room's threads that they are subscribed to.
+    threads: frozenset[str] = frozenset()
+
+    def judge(self, event: FlattenedEvent) -> Actions | None:
+        """What an event notifies the user with."""
+        return evaluate(self.ruleset, event, self.user_id, self.display_name, self.threads)
 
 
 class Start(NamedTuple):
@@ -93,6 +99,8 @@ class Start(NamedTuple):
 def digest(reader: Reader, floor: Place, places: Mapping[str, Place]) -> bytes:
     """What a tally is made from besides events, in brief: another one counts anew."""
     told = [_FORM, floor, sorted(places.items()), reader.display_name, sorted(reader.ignored), reader.rules]
+    if reader.threads:
+        told.append(sorted(reader.threads))
     return blake2b(msgspec.msgpack.encode(told), digest_size=16).digest()
 
 
@@ -146,7 +154,7 @@ class Tally:
                 if event.state_key is None and event.type != "m.room.redaction":
                     found.append((one, None))
             elif event.state_key is not None or event.sender not in reader.ignored:
-                actions = evaluate(reader.ruleset, one.flat, reader.user_id, reader.display_name)
+                actions = reader.judge(one.flat)
                 if actions is not None:
                     found.append((one, actions))
         return found

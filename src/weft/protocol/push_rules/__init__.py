@@ -6,8 +6,8 @@ share `DEFAULT_RULESET`, and what the users of a room have in common about an ev
 `FlattenedEvent`.
 
 Rules: https://spec.matrix.org/v1.19/client-server-api/#push-rules
-Beyond the specification: rules for polls (MSC3930), and in rooms of extensible events (MSC1767) the condition
-`room_version_supports` (MSC3931) with the rules that need it (MSC3933).
+Beyond the specification: rules for polls (MSC3930), for threads that one subscribed to (MSC4306), and in rooms of
+extensible events (MSC1767) the condition `room_version_supports` (MSC3931) with the rules that need it (MSC3933).
 """
 
 from weft.protocol.push_rules.changes import (
@@ -26,6 +26,7 @@ from weft.protocol.push_rules.evaluation import (
 )
 from weft.protocol.push_rules.rules import (
     KINDS,
+    KINDS_WITHOUT_THREADS,
     Actions,
     PushRule,
     UserRules,
@@ -40,6 +41,7 @@ __all__ = [
     "DEFAULT_RULES",
     "DEFAULT_RULESET",
     "KINDS",
+    "KINDS_WITHOUT_THREADS",
     "Action",
     "Actions",
     "Condition",

@@ -43,6 +43,8 @@ def add_rule(
     unless `before` or `after` say otherwise, of which the first counts.
     Raises `InvalidParam`, `MissingParam`, `BadJson`, `TooLarge`, or `M_UNKNOWN` if there is no such neighbour.
     """
+    if kind == "postcontent":
+        raise InvalidParam("Rules of this kind are the server's; they can be turned off.")
     _check_rule_id(rule_id)
     own = list(rules.of_kind(kind))
     place = next((index for index, each in enumerate(own) if each.rule_id == rule_id), None)

@@ -1,7 +1,8 @@
 """The conditions of push rules, each compiled into a test.
 
 Most conditions ask about the event and the room, and have the same answer for every member: `SharedTest`. A few ask
-about the user: `OwnTest`. Equal shared conditions compile to the same test, so that an event can remember answers.
+about the `Recipient`: `OwnTest`. Equal shared conditions compile to the same test, so that an event can remember
+answers.
 
 A condition that is unknown or misshapen compiles to `NEVER`.
 
@@ -11,7 +12,7 @@ Rules: https://spec.matrix.org/v1.19/client-server-api/#conditions-1
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,14 +20,22 @@ import orjson
 
 from weft.protocol import globs
 from weft.protocol.property_paths import Path, parse_path
-from weft.protocol.push_rules.default_rules import OWN_USER_ID, Condition
+from weft.protocol.push_rules.default_rules import OWN_USER_ID, THREAD_SUBSCRIPTION, Condition
 
 if TYPE_CHECKING:
     from weft.protocol.push_rules.evaluation import FlattenedEvent
 
+
+class Recipient(NamedTuple):
+    """Who may be notified of an event. `threads` are the roots of those in the room that they are subscribed to."""
+
+    user_id: str
+    display_name: str | None = None
+    threads: Container[str] = frozenset()
+
+
 SharedTest = Callable[["FlattenedEvent"], bool]
-#: Is given the user's id and display name, too.
-OwnTest = Callable[["FlattenedEvent", str, "str | None"], bool]
+OwnTest = Callable[["FlattenedEvent", Recipient], bool]
 
 BODY: Final[Path] = ("content", "body")
 _TYPE: Final[Path] = ("type",)
@@ -57,12 +66,12 @@ def compile_condition(condition: Condition) -> Compiled:
     """`OWN_USER_ID` in a default rule's condition stands for the user."""
     if condition.get("pattern") is OWN_USER_ID:
         path = parse_path(condition["key"])
-        return Compiled(own=lambda event, user_id, _: event.get(path) == user_id)
+        return Compiled(own=lambda event, recipient: event.get(path) == recipient.user_id)
     if condition.get("value") is OWN_USER_ID:
         path = parse_path(condition["key"])
         return Compiled(
             shared=lambda event: bool(event.strings(path)),
-            own=lambda event, user_id, _: user_id in event.strings(path),
+            own=lambda event, recipient: recipient.user_id in event.strings(path),
         )
     return _compile(orjson.dumps(condition, option=orjson.OPT_SORT_KEYS))
 
@@ -128,8 +137,9 @@ def _contains_display_name(condition: Mapping[str, Any]) -> Compiled:
     def has_body(event: FlattenedEvent) -> bool:
         return event.folded(BODY) is not None
 
-    def test(event: FlattenedEvent, user_id: str, display_name: str | None) -> bool:
-        return bool(display_name) and globs.contains_word(event.folded(BODY) or "", (display_name or "").lower())
+    def test(event: FlattenedEvent, recipient: Recipient) -> bool:
+        name = recipient.display_name
+        return bool(name) and globs.contains_word(event.folded(BODY) or "", (name or "").lower())
 
     return Compiled(shared=has_body, own=test)
 
@@ -168,6 +178,16 @@ def _room_version_supports(condition: Mapping[str, Any]) -> Compiled:
     return Compiled(shared=lambda event: feature in event.room.push_features)
 
 
+def _thread_subscription(condition: Mapping[str, Any]) -> Compiled:
+    wanted = condition.get("subscribed")
+    if not isinstance(wanted, bool):
+        return NEVER
+    return Compiled(
+        shared=lambda event: event.thread is not None,
+        own=lambda event, recipient: (event.thread in recipient.threads) is wanted,
+    )
+
+
 _COMPILERS: Final[dict[str, Callable[[Mapping[str, Any]], Compiled]]] = {
     "event_match": _event_match,
     "event_property_is": _event_property_is,
@@ -175,6 +195,8 @@ _COMPILERS: Final[dict[str, Callable[[Mapping[str, Any]], Compiled]]] = {
     "contains_display_name": _contains_display_name,
     "room_member_count": _room_member_count,
     "sender_notification_permission": _sender_notification_permission,
+    "thread_subscription": _thread_subscription,
+    THREAD_SUBSCRIPTION: _thread_subscription,
 }
 
 

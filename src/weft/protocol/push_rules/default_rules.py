@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-Kind = Literal["override", "content", "room", "sender", "underride"]
+Kind = Literal["override", "content", "postcontent", "room", "sender", "underride"]
 Condition = dict[str, Any]
 Action = str | dict[str, Any]
 
@@ -46,6 +46,10 @@ _EXTENSIBLE: Final[Condition] = {
     "kind": "org.matrix.msc3931.room_version_supports",
     "feature": "org.matrix.msc3932.extensible_events",
 }
+
+
+#: By whether the user is subscribed to the thread that an event is in; so called until MSC4306 is merged.
+THREAD_SUBSCRIPTION: Final = "io.element.msc4306.thread_subscription"
 
 
 def _match(key: str, pattern: str) -> Condition:
@@ -182,10 +186,27 @@ _UNDERRIDE: Final = (
     *_extensible_rules(one_to_one=False),
 )
 
+#: The rules of MSC4306: a thread is heard of by those who subscribed to it, or were mentioned.
+_POSTCONTENT: Final = (
+    DefaultRule(
+        rule_id=".io.element.msc4306.rule.unsubscribed_thread",
+        conditions=({"kind": THREAD_SUBSCRIPTION, "subscribed": False},),
+        actions=(),
+        is_exempt=True,
+    ),
+    DefaultRule(
+        rule_id=".io.element.msc4306.rule.subscribed_thread",
+        conditions=({"kind": THREAD_SUBSCRIPTION, "subscribed": True},),
+        actions=_NOTIFY_WITH_SOUND,
+        is_exempt=True,
+    ),
+)
+
 #: All but the master rule, which is apart.
 DEFAULT_RULES: Final[dict[Kind, tuple[DefaultRule, ...]]] = {
     "override": _OVERRIDE,
     "content": (),
+    "postcontent": _POSTCONTENT,
     "room": (),
     "sender": (),
     "underride": _UNDERRIDE,

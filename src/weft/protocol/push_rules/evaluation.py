@@ -9,7 +9,7 @@ Rules: https://spec.matrix.org/v1.19/client-server-api/#push-rules
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from weft.protocol.push_rules.conditions import (
     ROOM_VERSION_SUPPORTS,
     Compiled,
     OwnTest,
+    Recipient,
     SharedTest,
     compile_condition,
     property_equals,
@@ -51,12 +52,14 @@ class RoomContext:
 class FlattenedEvent:
     """An event while its push rules are evaluated; make one per event and ask it for every user.
 
-    `event` is in the client format or the federation format, but must have its `room_id`.
+    `event` is in the client format or the federation format, but must have its `room_id`. `thread` is the root of the
+    thread that it is in; None where it is in none, or where the server has no thread subscriptions.
     """
 
-    __slots__ = ("_event", "_folded", "_left", "_strings", "_values", "is_extensible", "room", "sender")
+    __slots__ = ("_event", "_folded", "_left", "_strings", "_values", "is_extensible", "room", "sender", "thread")
 
-    def __init__(self, event: dict[str, Any], room: RoomContext) -> None:
+    def __init__(self, event: dict[str, Any], room: RoomContext, thread: str | None = None) -> None:
+        self.thread = thread
         self.room = room
         self.sender = event.get("sender")
         self.is_extensible = not _EXTENSIBLE_EVENTS.isdisjoint(room.push_features)
@@ -122,15 +125,24 @@ class FlattenedEvent:
         return left
 
 
-def evaluate(ruleset: Ruleset, event: FlattenedEvent, user_id: str, display_name: str | None = None) -> Actions | None:
-    """What the user is to be notified with; None if not at all, as of events that they sent themselves."""
+def evaluate(
+    ruleset: Ruleset,
+    event: FlattenedEvent,
+    user_id: str,
+    display_name: str | None = None,
+    threads: Container[str] = frozenset(),
+) -> Actions | None:
+    """What the user is to be notified with; None if not at all, as of events that they sent themselves.
+
+    `threads` are those that they are subscribed to in the event's room, by their roots.
+    """
     if event.sender == user_id:
         return None
     for rule in event.rules_left(ruleset):
-        for test in rule.own:
-            if not test(event, user_id, display_name):
-                break
-        else:
+        if not rule.own:
+            return rule.actions
+        recipient = Recipient(user_id, display_name, threads)
+        if all(test(event, recipient) for test in rule.own):
             return rule.actions
     return None
 

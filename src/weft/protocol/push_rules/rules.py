@@ -5,6 +5,7 @@ Rules: https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushru
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, get_args
 
 import msgspec
@@ -22,6 +23,8 @@ from weft.protocol.push_rules.default_rules import (
 
 #: From the most important to the least.
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+#: Those of a server without thread subscriptions.
+KINDS_WITHOUT_THREADS: Final = tuple(kind for kind in KINDS if kind != "postcontent")
 #: The kinds whose rules carry conditions.
 CONDITIONAL: Final[frozenset[Kind]] = frozenset({"override", "underride"})
 
@@ -54,7 +57,8 @@ class UserRules(msgspec.Struct, frozen=True, omit_defaults=True):
     changed_defaults: dict[str, ChangedDefault] = {}
 
     def of_kind(self, kind: Kind) -> tuple[PushRule, ...]:
-        own: tuple[PushRule, ...] = getattr(self, kind)
+        """The rules of a kind; `postcontent` has those of the server only."""
+        own: tuple[PushRule, ...] = getattr(self, kind, ())
         return own
 
 
@@ -94,9 +98,9 @@ def defaults_of(kind: Kind) -> tuple[DefaultRule, ...]:
 # Shown
 
 
-def to_json(rules: UserRules, user_id: str) -> dict[Kind, list[dict[str, Any]]]:
+def to_json(rules: UserRules, user_id: str, kinds: Sequence[Kind] = KINDS) -> dict[Kind, list[dict[str, Any]]]:
     """The `global` ruleset, in order of importance, defaults included."""
-    return {kind: _kind_to_json(rules, user_id, kind) for kind in KINDS}
+    return {kind: _kind_to_json(rules, user_id, kind) for kind in kinds}
 
 
 def rule_to_json(rules: UserRules, user_id: str, kind: Kind, rule_id: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from weft.protocol.api.endpoint import Auth, Empty, Endpoint, Path, Query, Struc
 from weft.protocol.api.events import EventJson
 from weft.protocol.api.types import Limit, StreamToken
 
-Kind = Literal["override", "underride", "sender", "room", "content"]
+#: `postcontent` (MSC4306) has rules of the server only, where it has thread subscriptions.
+Kind = Literal["override", "underride", "sender", "room", "content", "postcontent"]
 RuleId = Annotated[str, Meta(min_length=1, max_length=512)]
 #: `"notify"`, or `{"set_tweak": …}`. What a server doesn't know it keeps and ignores, so this stays free-form.
 Action: TypeAlias = str | dict[str, Any]
@@ -35,11 +36,12 @@ class PushRule(Struct):
     pattern: str | None = None
 
 
-class PushRuleset(Struct):
+class PushRuleset(Struct, kw_only=True):
     """Most important kind first; inside a kind most important rule first."""
 
     override: list[PushRule]
     content: list[PushRule]
+    postcontent: list[PushRule] | None = None
     room: list[PushRule]
     sender: list[PushRule]
     underride: list[PushRule]

@@ -13,12 +13,15 @@ from typing import Annotated
 from msgspec import Meta, Raw, field
 
 from weft.protocol.api.client.sync import DeviceLists
+from weft.protocol.api.client.thread_subscriptions import ThreadSubscriptionsResult
 from weft.protocol.api.endpoint import Auth, Endpoint, Query, Struct
 from weft.protocol.api.events import EventJson
 from weft.protocol.api.types import Milliseconds, PresenceState, RoomId, StreamToken
 
 #: How many rules of either kind one request may have.
 MAX_RULES = 100
+#: The name of the extension until MSC4308 is merged.
+THREAD_SUBSCRIPTIONS = "io.element.msc4308.thread_subscriptions"
 
 Index = Annotated[int, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=0)]
@@ -90,12 +93,22 @@ class RoomsConfig(Struct):
     rooms: Names | None = None
 
 
+class ThreadSubscriptionsConfig(Struct):
+    """`limit`: of how many changes at most."""
+
+    enabled: bool = False
+    limit: Annotated[int, Meta(ge=1)] = 100
+
+
 class Extensions(Struct):
     to_device: ToDeviceConfig = field(default_factory=ToDeviceConfig)
     e2ee: EncryptionConfig = field(default_factory=EncryptionConfig)
     account_data: RoomsConfig = field(default_factory=RoomsConfig)
     receipts: RoomsConfig = field(default_factory=RoomsConfig)
     typing: RoomsConfig = field(default_factory=RoomsConfig)
+    thread_subscriptions: ThreadSubscriptionsConfig = field(
+        default_factory=ThreadSubscriptionsConfig, name=THREAD_SUBSCRIPTIONS
+    )
 
 
 class SlidingSyncRequest(Struct):
@@ -188,6 +201,7 @@ class ExtensionResults(Struct):
     account_data: AccountDataResult | None = None
     receipts: EphemeralResult | None = None
     typing: EphemeralResult | None = None
+    thread_subscriptions: ThreadSubscriptionsResult | None = field(default=None, name=THREAD_SUBSCRIPTIONS)
 
 
 class SlidingSyncResponse(Struct, kw_only=True):
