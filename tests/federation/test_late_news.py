@@ -344,7 +344,8 @@ def withholding(victim: Victim, name: str) -> object:
     return watch
 
 
-async def test_what_was_said_before_one_left_and_came_back(memory_servers: MemoryKit) -> None:
+@pytest.mark.parametrize("put_out", [False, True])
+async def test_what_was_said_before_one_left_and_came_back(memory_servers: MemoryKit, put_out: bool) -> None:
     """It could not be sent then, and nothing since builds on it: the way back in was made by another server."""
     one, two = await memory_servers(2)
     alice, bob = await one.user("alice"), await two.user("bob")
@@ -363,7 +364,11 @@ async def test_what_was_said_before_one_left_and_came_back(memory_servers: Memor
         return one.name in await two.server.engine.database.read(behind.read_all)
 
     await eventually(is_behind)
-    await bob.leave(room_id)
+    if put_out:
+        (await alice.post(f"/_matrix/client/v3/rooms/{quote(room_id)}/kick", {"user_id": bob.user_id})).ok()
+        await becomes(bob, room_id, str(bob.user_id), "leave")
+    else:
+        await bob.leave(room_id)
     await join(bob, room_id, one.name)
     # What was under way when the way in was found gets lost, too.
     await asyncio.sleep(0.2)

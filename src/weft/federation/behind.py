@@ -101,18 +101,36 @@ def newest(tx: Transaction, room: int, server_name: str, since: Vector, is_local
 
 
 def departures(tx: Transaction, room: int, since: Vector, is_local: Callable[[str], bool]) -> list[str]:
-    """The ids of the events beyond a vector by which users of ours left a room by themselves, the newest first.
+    """The ids of the events that were ends of the graph when users of ours went, beyond a vector, the newest first.
 
-    If that was the last of us, what was said before it hangs on it alone: who comes back begins at another end.
+    If one was the last of us, what was said before it hangs on that alone: who comes back begins at another end. Where
+    they left by themselves it is their leaving; where they were put out, by somebody who may not have had it, what we
+    said last.
     """
     rows = tx.all(
-        f"""SELECT event_id, sender, json FROM events
-            WHERE room = :room AND type = 'm.room.member' AND state_key = sender AND outcome = 0 AND {beyond(since)}
-            ORDER BY position DESC LIMIT 200""",
+        f"""SELECT position, event_id, sender, state_key, json FROM events
+            WHERE room = :room AND type = 'm.room.member' AND outcome = 0 AND {beyond(since)}
+            ORDER BY position DESC LIMIT 500""",
         room=room,
     )
-    own = [(event_id, json) for event_id, sender, json in rows if is_local(domain_of(sender))]
-    return [event_id for event_id, json in own if _MEMBER.decode(json).content.membership == "leave"][:_DEPARTURES]
+    found: list[str | None] = []
+    for position, event_id, sender, user_id, json in rows:
+        if is_local(domain_of(user_id)) and _MEMBER.decode(json).content.membership in ("leave", "ban"):
+            found.append(event_id if sender == user_id else _said_last(tx, room, position, is_local))
+        if len(found) == _DEPARTURES:
+            break
+    return [event_id for event_id in found if event_id is not None]
+
+
+def _said_last(tx: Transaction, room: int, before: int, is_local: Callable[[str], bool]) -> str | None:
+    """The id of the last event of ours before a position, if it is among those just before."""
+    rows = tx.all(
+        """SELECT event_id, sender FROM events WHERE room = :room AND outcome = 0 AND position < :before
+           ORDER BY position DESC LIMIT 200""",
+        room=room,
+        before=before,
+    )
+    return next((event_id for event_id, sender in rows if is_local(domain_of(sender))), None)
 
 
 def ends(tx: Transaction, room: int) -> list[str]:
