@@ -34,6 +34,8 @@ from weft.storage.transaction_ids import TransactionKey
 
 log = structlog.get_logger(__name__)
 
+#: Why an event is not taken, as the other server is told.
+NOBODY_THERE: Final = "Nobody of this server is in that room."
 _ENDPOINT: Final = "federation/send"
 _KEPT_MS: Final = 24 * 3600 * 1000
 #: What is taken in before the events of its transaction: without the keys that came along, nobody could read them.
@@ -112,7 +114,7 @@ class Transactions:
                 await self._engine.remote.outside.put(room.version, event)
                 results[event.event_id] = None
             else:
-                results[event.event_id] = "Nobody of this server is in that room."
+                results[event.event_id] = NOBODY_THERE
         return results
 
     async def _takes_back(self, origin: str, room: Room, event: Event) -> bool:

@@ -129,6 +129,9 @@ async def _check_history(world: World, machine: Machine, room: Room) -> None:
         outcome = outcomes.get(said.event_id)
         if said.room_id != room.id or said.is_misled or outcome in (Outcome.ACCEPTED, Outcome.SOFT_FAILED):
             continue
+        # It was outside then, and has come back to a state in which somebody of it had never left.
+        if (machine.name, said.event_id) in world.turned_away:
+            continue
         if said.server == machine.name or await _was_there(world, machine, room, said):
             world.record.problem(f"{room.id}: {said.event_id} of {said.server} is {outcome} on {machine.name}")
 

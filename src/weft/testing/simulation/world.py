@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 import structlog
 
 from weft.federation.transport import OutgoingRequest
+from weft.modules.transactions.service import NOBODY_THERE
 from weft.protocol.errors import Unreachable
 from weft.testing.client import Answer, Client
 from weft.testing.network import Network
@@ -95,6 +96,8 @@ class World:
         self.said: list[Said] = []
         #: Each server and event id of which it was told, whether or not it took it.
         self.told: set[tuple[str, str]] = set()
+        #: The same, of those that it did not want since nobody of it was in the room then.
+        self.turned_away: set[tuple[str, str]] = set()
         #: The rooms, and the servers, of which nobody could say a last word.
         self.mute: set[tuple[str, str]] = set()
         #: Honest servers that were told a false state of a room, by the hostile one or by another that was.
@@ -205,7 +208,10 @@ class World:
     def _answered(self, request: OutgoingRequest, answer: Answer) -> None:
         self.note(request.origin, f"-> {request.destination} {request.method} {request.uri}: {answer.status}")
         if answer.status == 200 and "/federation/v1/send/" in request.uri:
-            self.told.update((request.destination, event_id) for event_id in answer.json["pdus"])
+            for event_id, result in answer.json["pdus"].items():
+                self.told.add((request.destination, event_id))
+                if result.get("error") == NOBODY_THERE:
+                    self.turned_away.add((request.destination, event_id))
         if answer.status >= 500 and answer.status not in _HONEST_FAILURES:
             self.record.problem(f"{request.destination} answered {request.uri}: {answer.status} {answer.body[:300]!r}")
 
