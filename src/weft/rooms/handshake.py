@@ -94,7 +94,7 @@ class _Entry:
     #: The state before the event, and the events of it that are at hand.
     state: Mapping[StateKey, str]
     known: Mapping[str, StoredEvent]
-    #: What of the state is signed by servers whose keys can't be had just now; taken in once they can.
+    #: What of the state is signed by servers whose keys can't be had just now, or leans on that; taken in once they can.
     unverified: Sequence[Event] = ()
 
 
@@ -196,7 +196,9 @@ class Handshakes:
         if create is None or create.content.get("room_version", "1") != version.identifier:
             raise PeerError(f"{server} told of no room of version {version.identifier}")
         self._check_join(event, state, at_hand, create)
-        return _Entry(place, event, state, known, inspected.later)
+        # What leans on an event that can't be verified just now is no worse than that.
+        leaning = [one for one in inspected.events if one.event_id not in known] if inspected.later else []
+        return _Entry(place, event, state, known, [*inspected.later, *leaning])
 
     def _check_join(
         self, event: Event, state: Mapping[StateKey, str], at_hand: Mapping[str, Event], create: Event

@@ -36,18 +36,22 @@ async def converge(world: World) -> None:
                     await _speak(world, client, room_id, f"last words {number}")
                     for client in await _speakers(world, machine, room_id)
                 ]
-                (world.mute.discard if any(said) else world.mute.add)((room_id, machine.name))
+                world.last_words[room_id, machine.name] = [one for one in said if one is not None]
         await asyncio.sleep(_SETTLING)
         if number and all([len(set(map(_frozen, (await _states(world, one)).values()))) < 2 for one in world.rooms]):
             return
 
 
-async def _speak(world: World, client: Client, room_id: str, words: str) -> bool:
-    """Says something; who may not speak (the room was upgraded) can still change what they are called, as a rule."""
-    if await world.send(client, room_id, "m.room.message", {"msgtype": "m.text", "body": words}) is not None:
-        return True
+async def _speak(world: World, client: Client, room_id: str, words: str) -> str | None:
+    """Says something; who may not speak (the room was upgraded) can still change what they are called, as a rule.
+
+    The event's id.
+    """
+    said = await world.send(client, room_id, "m.room.message", {"msgtype": "m.text", "body": words})
+    if said is not None:
+        return said
     content = {"membership": "join", "displayname": words}
-    return await world.set_state(client, room_id, "m.room.member", content, client.user_id) is not None
+    return await world.set_state(client, room_id, "m.room.member", content, client.user_id)
 
 
 async def check(world: World) -> None:
@@ -77,11 +81,15 @@ async def _check_room(world: World, room_id: str) -> None:
 
 
 async def _is_held_up(world: World, rooms: Mapping[str, Room], one: str, other: str) -> bool:
-    """Whether one of two servers has an end of the graph that the other soft-failed, and nobody to build on it."""
+    """Whether one of two servers has an end of the graph that the other soft-failed, and nobody to build on it.
+
+    That is: nobody who may speak, as the other sees it.
+    """
     for name, peer in ((one, other), (other, one)):
-        if (rooms[name].id, name) not in world.mute:
-            continue
         outcomes = await world.machine(peer).server.engine.database.read(_outcomes, rooms[peer].number)
+        words = world.last_words.get((rooms[name].id, name), ())
+        if any(outcomes.get(said) is not Outcome.SOFT_FAILED for said in words):
+            continue
         if any(outcomes.get(end) is Outcome.SOFT_FAILED for end in rooms[name].extremities):
             return True
     return False
@@ -96,6 +104,7 @@ async def _check_parted(world: World, rooms: Mapping[str, Room], name: str, othe
             continue
         known = await engine.rooms.event(event_id)
         is_known = known is not None and known.outcome is not Outcome.OUTLIER
+        is_known = is_known or rooms[name].current.state.get((event_type, state_key)) == event_id
         if not is_known and await _puts_out(world.machine(other), event_id):
             world.record.problem(f"{rooms[name].id}: {name} was not told of {event_id}, which {other} goes by")
 

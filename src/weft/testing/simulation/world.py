@@ -98,8 +98,8 @@ class World:
         self.told: set[tuple[str, str]] = set()
         #: The same, of those that it did not want since nobody of it was in the room then.
         self.turned_away: set[tuple[str, str]] = set()
-        #: The rooms, and the servers, of which nobody could say a last word.
-        self.mute: set[tuple[str, str]] = set()
+        #: What each server's people said last in each room.
+        self.last_words: dict[tuple[str, str], list[str]] = {}
         #: Honest servers that were told a false state of a room, by the hostile one or by another that was.
         self.misled: set[tuple[str, str]] = set()
         self._transactions = 0
