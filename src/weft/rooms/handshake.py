@@ -94,7 +94,7 @@ class _Entry:
     #: The state before the event, and the events of it that are at hand.
     state: Mapping[StateKey, str]
     known: Mapping[str, StoredEvent]
-    #: What of the state is signed by servers whose keys can't be had just now, or leans on that; taken in once they can.
+    #: What of the state is signed with keys that can't be had just now, or leans on that: taken in once they can.
     unverified: Sequence[Event] = ()
 
 

@@ -35,7 +35,6 @@ from weft.protocol.event import Event, StateKey
 from weft.protocol.event_auth import CREATE_KEY
 from weft.protocol.identifiers import domain_of
 from weft.rooms.incoming import Incoming
-from weft.rooms.loading import resolve_states
 from weft.rooms.receive import Before, Receive, Taken
 from weft.rooms.room import Room
 from weft.rooms.rooms import Rooms
@@ -233,17 +232,9 @@ class MissingEvents:
     async def _state_before(
         self, room: Room, event: Event, missing: Sequence[str], servers: Sequence[str], *, wanted: bool
     ) -> Before:
-        """The state before an event, as another server has it, merged with what the known ones it builds on say."""
+        """The state before an event, as another server has it."""
         snapshot = await self._fetch_state(room, event, servers)
-        # The states of what is being written just now can't be read yet.
-        await self._rooms.settled(room.id)
-        placed = await self._rooms.events([one for one in event.prev_events if one not in missing])
-        ids = {one.snapshot for one in placed.values() if one.snapshot is not None}
-        if not ids:
-            return Before(snapshot.id, snapshot, gaps=tuple(missing), gaps_wanted=wanted)
-        ids.add(snapshot.id)
-        merged, is_new = await self._database.read(resolve_states, room.version, ids, self._rooms.new_snapshot_id)
-        return Before(merged.id, merged, (merged,) if is_new else (), tuple(missing), wanted)
+        return Before(snapshot.id, snapshot, gaps=tuple(missing), gaps_wanted=wanted)
 
     async def _fetch_state(self, room: Room, event: Event, servers: Sequence[str]) -> Snapshot:
         """The state before an event as one of the servers tells it, written down."""
