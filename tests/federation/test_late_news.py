@@ -328,6 +328,29 @@ async def test_who_could_not_be_verified_at_the_join_may_speak_later(
     assert await membership(alice, room.id, carol) == "join"
 
 
+async def test_who_could_not_be_verified_at_the_join_stays_banned(
+    victim: Victim, stranger: Stranger, alice: Client
+) -> None:
+    """The ban leans on her membership: without that it could not be judged when Alice joined."""
+    room = InventedRoom(stranger, "10")
+    third = Stranger(victim.server, "third.test")
+    carol = third.user("carol")
+    room.add("m.room.member", {"membership": "join"}, carol, sender=carol, identity=third.identity)
+    room.add("m.room.member", {"membership": "ban"}, carol)
+    withhold = withholding(victim, third.name)
+    (await alice.post(f"/_matrix/client/v3/join/{quote(room.id)}?via={stranger.name}", {})).ok()
+    assert await membership(alice, room.id, carol) is None
+    victim.server.network.on_request.remove(withhold)
+    victim.server.clock.advance(3600)
+    resume = next(t for module in victim.server.server.modules for t in module.tasks if t.name == "events left behind")
+    await resume.run()
+
+    async def is_banned() -> bool:
+        return await membership(alice, room.id, carol) == "ban"
+
+    await eventually(is_banned, 20)
+
+
 def message(sender: str, body: str) -> Draft:
     return Draft(type="m.room.message", sender=sender, content={"msgtype": "m.text", "body": body})
 
