@@ -6,6 +6,7 @@ from benchmarks.side_by_side.encrypting import Claims, DeviceChanges, ToDevices
 from benchmarks.side_by_side.federating import Federation
 from benchmarks.side_by_side.media import Media
 from benchmarks.side_by_side.scenarios import Account, FanOut20, FanOut200, Reading, Rooms, Scenario, Send
+from benchmarks.side_by_side.sliding import Sliding
 
 SCENARIOS: dict[str, type[Scenario]] = {
     "send": Send,
@@ -14,6 +15,7 @@ SCENARIOS: dict[str, type[Scenario]] = {
     "fanout20": FanOut20,
     "fanout200": FanOut200,
     "account": Account,
+    "sliding": Sliding,
     "claims": Claims,
     "todevices": ToDevices,
     "devicechanges": DeviceChanges,

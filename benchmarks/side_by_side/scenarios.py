@@ -42,13 +42,23 @@ class Scale:
     #: Events that another server sends, and members of the largest of its rooms that is joined.
     remote_events: int = 1_000
     largest_room: int = 20_000
+    #: Of somebody who syncs by sliding windows.
+    sliding_rooms: int = 300
     #: Who shares a room with somebody whose device changes.
     sharers: int = 5_000
     #: One-time keys that there have to be for each second of claiming.
     claims: int = 3_000
 
 
-QUICK = Scale(seconds=1.5, account_messages=10, settle=3.0, remote_events=300, largest_room=2_000, sharers=300)
+QUICK = Scale(
+    seconds=1.5,
+    account_messages=10,
+    settle=3.0,
+    remote_events=300,
+    largest_room=2_000,
+    sliding_rooms=60,
+    sharers=300,
+)
 
 
 class Scenario(ABC):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -185,7 +186,7 @@ async def test_an_account_is_made_and_changed(server: TestServer) -> None:
         ("@carol:else.test", {}, 400, "M_INVALID_PARAM"),
         ("carol", {}, 400, "M_INVALID_PARAM"),
         ("@alice:weft.test", {"avatar_url": "https://weft.test/a"}, 400, "M_INVALID_PARAM"),
-        ("@alice:weft.test", {"external_ids": [{"auth_provider": "x", "external_id": "y"}]}, 400, "M_UNKNOWN"),
+        ("@alice:weft.test", {"external_ids": [{"auth_provider": "x"}]}, 400, "M_BAD_JSON"),
         ("@alice:weft.test", {"admin": "yes"}, 400, "M_BAD_JSON"),
         ("@admin:weft.test", {"admin": False}, 400, "M_UNKNOWN"),
         ("@admin:weft.test", {"deactivated": True}, 400, "M_UNKNOWN"),
@@ -397,3 +398,42 @@ async def test_addresses_of_an_account(server: TestServer) -> None:
     (await admin.put(path, {"threepids": [email]})).refused(400, "M_UNKNOWN")
     made = (await admin.put(f"{ADMIN}/v2/users/@new:weft.test", {"threepids": [email]})).json
     assert made["threepids"][0]["address"] == "alice@example.org"
+
+
+async def test_who_they_are_elsewhere(server: TestServer) -> None:
+    admin, alice, bob = await people(server)
+    here, there = {"auth_provider": "there", "external_id": "a/1"}, {"auth_provider": "here", "external_id": "é"}
+    details = (await admin.put(f"{ADMIN}/v2/users/{alice.user_id}", {"external_ids": [here, there, here]})).ok()
+    assert details["external_ids"] == [there, here]
+    path = f"{ADMIN}/v1/auth_providers/there/users/{quote('a/1', safe='')}"
+    assert (await admin.get(path)).ok() == {"user_id": alice.user_id}
+    taken = await admin.put(f"{ADMIN}/v2/users/{bob.user_id}", {"external_ids": [here], "displayname": "B"})
+    taken.refused(409, "M_UNKNOWN")
+    assert (await admin.get(f"{ADMIN}/v2/users/{bob.user_id}")).ok()["displayname"] == "bob"
+    (await admin.put(f"{ADMIN}/v2/users/{alice.user_id}", {"displayname": "A"})).ok()
+    details = (await admin.put(f"{ADMIN}/v2/users/{alice.user_id}", {"external_ids": [there]})).ok()
+    assert details["external_ids"] == [there]
+    (await admin.get(path)).refused(404, "M_NOT_FOUND")
+    (await alice.get(path)).refused(403, "M_FORBIDDEN")
+    (await admin.put(f"{ADMIN}/v2/users/{bob.user_id}", {"external_ids": [here]})).ok()
+    assert (await admin.get(path)).ok() == {"user_id": bob.user_id}
+
+
+async def test_where_their_notifications_go(server: TestServer) -> None:
+    admin, alice, _ = await people(server)
+    pusher = {
+        "pushkey": "key",
+        "kind": "http",
+        "app_id": "app",
+        "app_display_name": "App",
+        "device_display_name": "Phone",
+        "lang": "en",
+        "data": {"url": "https://push.test/_matrix/push/v1/notify"},
+    }
+    (await alice.post(f"{V3}/pushers/set", pusher)).ok()
+    path = f"{ADMIN}/v1/users/{alice.user_id}/pushers"
+    told = (await admin.get(path)).ok()
+    assert told == {"pushers": (await alice.get(f"{V3}/pushers")).ok()["pushers"], "total": 1}
+    assert told["pushers"][0]["pushkey"] == "key"
+    (await alice.get(path)).refused(403, "M_FORBIDDEN")
+    (await admin.get(f"{ADMIN}/v1/users/@nobody:weft.test/pushers")).refused(404, "M_NOT_FOUND")

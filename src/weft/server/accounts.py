@@ -12,6 +12,7 @@ from weft.modules import (
     devices,
     profile,
     push_rules,
+    single_sign_on,
     third_party_ids,
     thread_subscriptions,
     ui_auth,
@@ -53,10 +54,18 @@ def people(engine: Engine, settings: Settings) -> People:
 
 
 def around_accounts(
-    profiles: profile.Profiles, propagation: profile.Propagation, addresses: third_party_ids.ThirdPartyIds
+    engine: Engine,
+    profiles: profile.Profiles,
+    propagation: profile.Propagation,
+    addresses: third_party_ids.ThirdPartyIds,
 ) -> admin.AroundAccounts:
     """What administrators do with profiles and addresses."""
-    return admin.AroundAccounts(profile_of=profiles.profile_of, set_profile=propagation.set_field, addresses=addresses)
+    return admin.AroundAccounts(
+        profile_of=profiles.profile_of,
+        set_profile=propagation.set_field,
+        addresses=addresses,
+        external_ids=single_sign_on.ExternalIds(engine),
+    )
 
 
 def join_accounts(

@@ -271,7 +271,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
                 forms=forms,
                 reporting=(reporting_ := reporting.ReportingService(engine, sight)),
                 destinations=federation.destinations,
-                around=around_accounts(profiles, propagation, addresses.ids),
+                around=around_accounts(engine, profiles, propagation, addresses.ids),
                 account_data_of=account_data_.contents,
                 dehydrated_of=dehydrated.device_of,
                 locate=directory_.locate,

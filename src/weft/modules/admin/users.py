@@ -15,6 +15,7 @@ from weft.modules.accounts.store import Account
 from weft.modules.admin import user_store
 from weft.modules.admin.user_store import UserRow, Wanted
 from weft.modules.devices import DevicesService
+from weft.modules.single_sign_on import ExternalId, ExternalIds
 from weft.modules.third_party_ids import Owned, ThirdPartyIds
 from weft.protocol.api.synapse_admin.users import PutUserRequest
 from weft.protocol.errors import InvalidParam, MatrixError, NotFound
@@ -36,6 +37,8 @@ class AroundAccounts:
     set_profile: Callable[[str, str, bytes], Awaitable[None]]
     #: E-mail addresses and phone numbers.
     addresses: ThirdPartyIds
+    #: Who they are at providers of single sign-on.
+    external_ids: ExternalIds
 
 
 class Users:
@@ -113,6 +116,16 @@ class Users:
             raise NotFound("No account has this address.")
         return user_id
 
+    async def external_ids_of(self, user_id: str) -> list[ExternalId]:
+        return await self._around.external_ids.of(user_id)
+
+    async def by_external_id(self, provider: str, subject: str) -> str:
+        """Whose account goes with somebody at a provider. Raises `NotFound`."""
+        user_id = await self._around.external_ids.find(ExternalId(provider, subject))
+        if user_id is None:
+            raise NotFound("No account has this external id.")
+        return user_id
+
     # -- changing
 
     async def put(self, requester: Requester, args: PutUserRequest) -> bool:
@@ -121,6 +134,7 @@ class Users:
         account = await self._accounts.find(args.user_id)
         self._check(requester, account, args)
         await self._around.addresses.check_free(args.user_id, _addresses(args))
+        await self._around.external_ids.check_free(args.user_id, _external_ids(args))
         if account is None:
             await self._make(args)
         elif account.is_deactivated and args.deactivated is False:
@@ -132,8 +146,6 @@ class Users:
 
     def _check(self, requester: Requester, account: Account | None, args: PutUserRequest) -> None:
         """Raises what forbids the request, before anything is changed."""
-        if args.external_ids:
-            raise MatrixError("There is no single sign-on here, so accounts have no external identifiers.")
         if args.avatar_url and not is_valid_mxc(args.avatar_url):
             raise InvalidParam("avatar_url must be an mxc:// URI.")
         if args.password is not None:
@@ -174,6 +186,8 @@ class Users:
             await self._around.set_profile(user_id, "avatar_url", orjson.dumps(args.avatar_url))
         if args.threepids is not None:
             await self._around.addresses.set_for(user_id, _addresses(args))
+        if args.external_ids is not None:
+            await self._around.external_ids.set_for(user_id, _external_ids(args))
         if args.locked is not None:
             await self._accounts.set_locked(user_id, args.locked)
         if args.suspended is not None:
@@ -213,6 +227,10 @@ class Users:
         if until_ms is not None and until_ms <= self._engine.outside.now_ms():
             raise InvalidParam("valid_until_ms is in the past.")
         return await self._accounts.sessions.act_as(user_id, requester.user_id, until_ms)
+
+
+def _external_ids(args: PutUserRequest) -> list[ExternalId]:
+    return [ExternalId(one.auth_provider, one.external_id) for one in args.external_ids or ()]
 
 
 def _addresses(args: PutUserRequest) -> list[ThirdPartyId]:

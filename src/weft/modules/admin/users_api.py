@@ -38,6 +38,7 @@ class UsersApi:
             route(api.GET_USER, self.get_user),
             route(api.PUT_USER, self.put_user),
             route(api.FIND_USER_BY_THREEPID, self.find_by_threepid),
+            route(api.FIND_USER_BY_EXTERNAL_ID, self.find_by_external_id),
             route(api.DEACTIVATE_USER, self.deactivate_user),
             route(api.RESET_USER_PASSWORD, self.reset_password),
             route(api.GET_USER_ADMIN, self.get_admin),
@@ -89,7 +90,13 @@ class UsersApi:
 
     async def _details(self, user_id: str) -> api.UserDetails:
         fields = _fields(await self._users.one(user_id))
-        return api.UserDetails(**fields, threepids=await self._threepids(user_id), external_ids=[])
+        return api.UserDetails(
+            **fields, threepids=await self._threepids(user_id), external_ids=await self._external_ids(user_id)
+        )
+
+    async def _external_ids(self, user_id: str) -> list[api.ExternalId]:
+        found = await self._users.external_ids_of(user_id)
+        return [api.ExternalId(auth_provider=one.provider, external_id=one.subject) for one in found]
 
     async def _threepids(self, user_id: str) -> list[api.KeptThreepid]:
         return [
@@ -102,9 +109,12 @@ class UsersApi:
             for owned in await self._users.addresses_of(user_id)
         ]
 
-    async def find_by_threepid(self, call: Call[api.FindUserByThreepidRequest]) -> api.FindUserByThreepidResponse:
+    async def find_by_threepid(self, call: Call[api.FindUserByThreepidRequest]) -> api.FoundUser:
         user_id = await self._users.by_address(call.args.medium, call.args.address)
-        return api.FindUserByThreepidResponse(user_id=user_id)
+        return api.FoundUser(user_id=user_id)
+
+    async def find_by_external_id(self, call: Call[api.FindUserByExternalIdRequest]) -> api.FoundUser:
+        return api.FoundUser(user_id=await self._users.by_external_id(call.args.provider, call.args.external_id))
 
     async def check_username(self, call: Call[api.CheckUsernameFreeRequest]) -> api.CheckUsernameFreeResponse:
         await self._accounts.check_free(self._accounts.user_id_of(call.args.username))

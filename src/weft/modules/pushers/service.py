@@ -19,7 +19,7 @@ from weft.modules.pushers import store
 from weft.modules.pushers.store import Pusher
 from weft.protocol.api.client.pushers import PostPusherRequest
 from weft.protocol.api.push_gateway.notify import NOTIFY
-from weft.protocol.errors import InvalidParam, MissingParam
+from weft.protocol.errors import InvalidParam, MissingParam, NotFound
 from weft.rooms.engine import Engine
 from weft.storage.database import WriteTransaction
 
@@ -36,12 +36,19 @@ _NEEDED: Final = ("app_display_name", "device_display_name", "lang", "data")
 class Pushers:
     def __init__(self, engine: Engine, accounts: AccountsService, devices: DevicesService) -> None:
         self._database = engine.database
+        self._accounts = accounts
         self._now_ms = engine.outside.now_ms
         accounts.hooks.deactivated.append(lambda tx, ended: store.remove_of_user(tx, ended.user_id))
         devices.on_deleted.append(store.remove_of_devices)
 
     async def of_user(self, user_id: str) -> list[Pusher]:
         return await self._database.get(store.of_user, user_id)
+
+    async def of_account(self, user_id: str) -> list[Pusher]:
+        """As `of_user`; raises `NotFound` where there is no such account."""
+        if await self._accounts.find(user_id) is None:
+            raise NotFound("There is no such user.")
+        return await self.of_user(user_id)
 
     async def change(self, requester: Requester, asked: PostPusherRequest) -> None:
         """Sets or deletes a pusher. Raises `MissingParam` and `InvalidParam`."""

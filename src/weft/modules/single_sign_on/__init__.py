@@ -15,6 +15,7 @@ from weft.modules.accounts import AccountsService
 from weft.modules.module import Module
 from weft.modules.oauth import Browsers
 from weft.modules.single_sign_on.client_api import SingleSignOnApi
+from weft.modules.single_sign_on.external_ids import ExternalId, ExternalIds
 from weft.modules.single_sign_on.provider import Provider
 from weft.modules.single_sign_on.service import SingleSignOn
 from weft.modules.single_sign_on.stage import Stage
@@ -24,7 +25,7 @@ from weft.protocol.api.client.single_sign_on import CALLBACK
 from weft.rooms.engine import Engine
 from weft.settings import Settings
 
-__all__ = ["module"]
+__all__ = ["ExternalId", "ExternalIds", "module"]
 
 
 def module(

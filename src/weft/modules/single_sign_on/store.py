@@ -23,6 +23,23 @@ def providers_of(tx: Transaction, user_id: str, providers: Collection[str]) -> l
     return sorted({row[0] for row in rows} & set(providers))
 
 
+def of_user(tx: Transaction, user_id: str) -> list[tuple[str, str]]:
+    """Who a user is elsewhere: providers and subjects."""
+    rows = tx.all(
+        "SELECT provider, subject FROM linked_identities WHERE user_id = :user_id ORDER BY provider, subject",
+        user_id=user_id,
+    )
+    return [(provider, subject) for provider, subject in rows]
+
+
+def unlink(tx: WriteTransaction, provider: str, subject: str) -> None:
+    tx.run(
+        "DELETE FROM linked_identities WHERE provider = :provider AND subject = :subject",
+        provider=provider,
+        subject=subject,
+    )
+
+
 def link(tx: WriteTransaction, provider: str, subject: str, user_id: str, now_ms: int) -> None:
     """Raises `UniqueViolation` if somebody is linked already."""
     tx.run(

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
+from weft.protocol.api.client.pushers import Pusher
 from weft.protocol.api.client.registration import Username
 from weft.protocol.api.endpoint import Empty, Path, Query, Raw, Struct
 from weft.protocol.api.synapse_admin.declaring import Number, PageLimit, SearchTerm, admin
@@ -96,13 +97,23 @@ class FindUserByThreepidRequest(Struct):
     address: Path[Annotated[str, Meta(max_length=500)]]
 
 
-class FindUserByThreepidResponse(Struct):
+class FoundUser(Struct):
     user_id: str
 
 
 class ExternalId(Struct):
     auth_provider: Annotated[str, Meta(max_length=255)]
     external_id: Annotated[str, Meta(max_length=255)]
+
+
+class FindUserByExternalIdRequest(Struct):
+    provider: Path[Annotated[str, Meta(max_length=255)]]
+    external_id: Path[Annotated[str, Meta(max_length=255)]] = field(name="externalId")
+
+
+class UserPushersResponse(Struct):
+    pushers: list[Pusher]
+    total: int
 
 
 class UserDetails(ListedUser, omit_defaults=False):
@@ -258,7 +269,21 @@ FIND_USER_BY_THREEPID = admin(
     "GET",
     "v1/threepid/{medium}/users/{address}",
     request=FindUserByThreepidRequest,
-    response=FindUserByThreepidResponse,
+    response=FoundUser,
+)
+FIND_USER_BY_EXTERNAL_ID = admin(
+    "findUserByExternalId",
+    "GET",
+    "v1/auth_providers/{provider}/users/{externalId}",
+    request=FindUserByExternalIdRequest,
+    response=FoundUser,
+)
+LIST_USER_PUSHERS = admin(
+    "listUserPushers",
+    "GET",
+    "v1/users/{userId}/pushers",
+    request=AdministeredUserRequest,
+    response=UserPushersResponse,
 )
 CHECK_USERNAME_FREE = admin(
     "checkUsernameFree",
@@ -319,6 +344,8 @@ ENDPOINTS = (
     GET_USER,
     PUT_USER,
     FIND_USER_BY_THREEPID,
+    FIND_USER_BY_EXTERNAL_ID,
+    LIST_USER_PUSHERS,
     DEACTIVATE_USER,
     RESET_USER_PASSWORD,
     GET_USER_ADMIN,
