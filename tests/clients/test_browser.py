@@ -27,7 +27,7 @@ _APART = {
     },
 }
 #: These want a server that knows its own address.
-_PUBLIC = ("browser/account", "browser/oauth")
+_PUBLIC = ("browser/account", "browser/oauth", "browser/qr_code")
 _TOKEN = "invited-by-alice"
 
 

@@ -24,7 +24,8 @@ export async function furtherDevice(client, recovery = {}) {
     return await encryptingSession(baseUrl, login, recovery);
 }
 
-async function encryptingSession(baseUrl, { user_id, device_id, access_token }, recovery = {}) {
+// A client with encryption of a session that is there already.
+export async function encryptingSession(baseUrl, { user_id, device_id, access_token }, recovery = {}) {
     const client = createClient({
         baseUrl,
         userId: user_id,
