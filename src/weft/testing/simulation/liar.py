@@ -30,6 +30,9 @@ NAME: Final = "liar.test"
 _OFTEN: Final = 0.35
 _GIANT: Final = 6 << 20
 
+#: Events by which others are judged.
+_JUDGED_BY: Final = frozenset({"m.room.join_rules", "m.room.member", "m.room.power_levels"})
+
 Pdu = dict[str, Any]
 
 
@@ -118,7 +121,14 @@ class Liar:
         return {**pdu, "signatures": {NAME: {self._key.key_id: "A" * 86}}}
 
     def _wrong_hash(self, pdu: Pdu) -> Pdu:
-        """The signature covers what redaction leaves, so it still holds."""
+        """The signature covers what redaction leaves, so it still holds.
+
+        Before room version 11 that is not all that the rules look at: who has the event redacted judges otherwise from
+        then on, which no server can mend.
+        """
+        version = self._version(pdu)
+        if pdu.get("type") in _JUDGED_BY and (version is None or not version.redaction.keep_power_levels_invite):
+            return self._wrong_signature(pdu)
         return {**pdu, "content": {**pdu["content"], "body": "not what was said"}}
 
     def _invented_past(self, pdu: Pdu) -> Pdu:
