@@ -69,6 +69,29 @@ async def test_keys_are_asked_for_once_by_however_many(memory_servers: MemoryKit
     assert peer.asked == 1
 
 
+async def test_keys_that_come_while_the_database_is_asked_count(
+    memory_servers: MemoryKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are not asked for again so soon, so that they would be taken for keys that can't be had."""
+    one, keyring, peer = await start(memory_servers)
+    now, database = one.clock(), one.server.engine.database
+    get, slow = database.get, asyncio.Event()
+
+    async def get_slowly(function: Any, *args: Any) -> Any:
+        found = await get(function, *args)
+        await slow.wait()
+        return found
+
+    monkeypatch.setattr(database, "get", get_slowly)
+    late = asyncio.create_task(has(keyring, "ed25519:a", now))
+    await asyncio.sleep(0.1)
+    monkeypatch.setattr(database, "get", get)
+    assert await has(keyring, "ed25519:a", now)
+    slow.set()
+    assert await late
+    assert peer.asked == 1
+
+
 async def test_a_key_counts_a_week_at_most_and_is_then_asked_for_again(memory_servers: MemoryKit) -> None:
     one, keyring, peer = await start(memory_servers)
     peer.lifetime_ms = 1000 * DAY_MS

@@ -229,6 +229,10 @@ class Keyring:
     async def _get(self, server_name: str, needs: Mapping[str, int | None], *, urgent: bool) -> dict[str, KnownKey]:
         """One server's keys: what another process may have written, else what somebody answers."""
         known = await self._database.get(key_store.keys_of, server_name)
+        fetched = self._known.get(server_name)
+        if fetched is not None and _satisfies(fetched, needs):
+            # They came while the database was asked.
+            return fetched
         if known:
             self._known.put(server_name, known)
         if _satisfies(known, needs) or not self._may_fetch(server_name, urgent=urgent):
