@@ -174,10 +174,10 @@ class Append:
         first, *others = drafts
         while True:
             front = _Front(version, room_id, (), Snapshot.root(self._rooms.new_snapshot_id()))
-            missing = self._extend(front, first)
+            self._extend(front, first)
             created = front.made[0].stored.event
             if self._rooms.cached_event(created.event_id) is None:
-                if missing or self._extend_all(front, others) is not None:
+                if self._extend_all(front, others) is not None:
                     raise AssertionError("the events of a new room are all at hand")
                 for made in front.made:
                     self._rooms.put_event(made.stored)

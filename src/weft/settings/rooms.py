@@ -72,7 +72,7 @@ class ThreadSubscriptions(Section, frozen=True, kw_only=True):
         Doc(
             text="Whether people are notified of messages in the threads that they subscribed to, and of those in "
             "others only where they are mentioned. Clients must know of it: with any other client somebody hears of "
-            "threads by mentions alone. Element Web has it among its labs."
+            "threads by mentions alone."
         ),
     ] = False
 

@@ -123,6 +123,26 @@ class Vector:
         return cls(numbers)
 
 
+class Moment(NamedTuple):
+    """A place in a list that is in the order of time: milliseconds since 1970, then a position in the log."""
+
+    ms: int
+    position: int
+
+    def spell(self, letter: str) -> str:
+        """As a token; the letter says of which list."""
+        return f"{letter}{self.ms}_{self.position}"
+
+    @classmethod
+    def parse(cls, letter: str, token: str) -> Moment:
+        """Reads what `spell` wrote; raises `InvalidParam` for anything else."""
+        ms, _, position = token[1:].partition("_")
+        are_numbers = all(one.isascii() and one.isdigit() and len(one) < 19 for one in (ms, position))
+        if not token.startswith(letter) or not are_numbers:
+            raise InvalidParam("The token is not one that this server made.")
+        return cls(int(ms), int(position))
+
+
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
 

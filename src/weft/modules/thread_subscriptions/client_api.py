@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from weft.http.call import Call, Route, route
+from weft.modules.events.places import parse_cut
 from weft.modules.history import History
 from weft.modules.receipts import threads
 from weft.modules.thread_subscriptions.service import ThreadSubscriptions
@@ -15,7 +16,6 @@ from weft.protocol.api.client import thread_subscriptions as api
 from weft.protocol.api.endpoint import Empty, Raw
 from weft.protocol.errors import MatrixError
 from weft.rooms.engine import Engine
-from weft.storage.positions import Vector
 
 
 class ThreadSubscriptionsApi:
@@ -48,7 +48,7 @@ class ThreadSubscriptionsApi:
 
     async def get_thread_subscriptions(self, call: Call[api.GetThreadSubscriptionsRequest]) -> Raw:
         args = call.args
-        since = Vector.parse(args.to.removeprefix("s").partition("!")[0]) if args.to is not None else None
+        since = parse_cut(args.to) if args.to is not None else None
         found, end = await self._subscriptions.changed(
             call.user_id, since, self._engine.log.head, args.limit, before=args.from_
         )

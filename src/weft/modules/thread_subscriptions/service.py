@@ -10,16 +10,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from weft.modules.thread_subscriptions import store
-from weft.modules.thread_subscriptions.store import Change, Place, Thread
-from weft.protocol.errors import InvalidParam, NotFound
+from weft.modules.thread_subscriptions.store import Change, Thread
+from weft.protocol.errors import NotFound
 from weft.rooms.engine import Engine
 from weft.storage.database import WriteTransaction
 from weft.storage.derived import Derived
-from weft.storage.positions import Entry, Vector
+from weft.storage.positions import Entry, Moment, Vector
 from weft.storage.purging import ROOM_DELETED
 
 #: The most changes that are told at once, whatever is asked for.
 MAX_LIMIT: Final = 512
+#: Begins the tokens of pages.
+_LETTER: Final = "t"
 _NONE: Final = frozenset[str]()
 _OVERHEAD: Final = 300
 _PER_THREAD: Final = 150
@@ -73,10 +75,10 @@ class ThreadSubscriptions:
             user_id,
             since=since or Vector(),
             upto=upto,
-            before=_parse(before) if before is not None else store.LAST,
+            before=Moment.parse(_LETTER, before) if before is not None else store.LAST,
             limit=min(limit, MAX_LIMIT),
         )
-        return _json(found), None if is_all or not found else _spell(found[-1].place)
+        return _json(found), None if is_all or not found else found[-1].moment.spell(_LETTER)
 
     def removed(self, tx: WriteTransaction, user_id: str) -> None:
         """Forgets a user's subscriptions, in the transaction in which the account ends."""
@@ -106,15 +108,3 @@ def _json(changes: Sequence[Change]) -> dict[str, Any]:
         of_room = told.setdefault(name, {}).setdefault(change.room_id, {})
         of_room[change.root] = {**as_it_is, "bump_stamp": change.stamp}
     return told
-
-
-def _spell(place: Place) -> str:
-    return f"t{place.changed_ms}_{place.position}"
-
-
-def _parse(token: str) -> Place:
-    changed_ms, _, position = token[1:].partition("_")
-    are_numbers = all(one.isascii() and one.isdigit() and len(one) < 19 for one in (changed_ms, position))
-    if not token.startswith("t") or not are_numbers:
-        raise InvalidParam("The token is not one that this server made for thread subscriptions.")
-    return Place(int(changed_ms), int(position))

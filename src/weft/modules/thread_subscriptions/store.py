@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from weft.protocol.errors import MatrixError, TooLarge
 from weft.storage.database import Transaction, WriteTransaction
-from weft.storage.positions import END, Vector, beyond, within
+from weft.storage.positions import END, Moment, Vector, beyond, within
 
 #: The log's kind of a change; `user_id` says whose, `key` is the room's id.
 KIND: Final = "thread_subscription"
@@ -23,14 +23,7 @@ class Thread(NamedTuple):
     root: str
 
 
-class Place(NamedTuple):
-    """Where a change is among all of a user's changes, by time."""
-
-    changed_ms: int
-    position: int
-
-
-LAST: Final = Place(END, END)
+LAST: Final = Moment(END, END)
 
 
 class Change(NamedTuple):
@@ -41,7 +34,7 @@ class Change(NamedTuple):
     is_subscribed: bool
     is_automatic: bool
     stamp: int
-    place: Place
+    moment: Moment
 
 
 def is_automatic(tx: Transaction, thread: Thread) -> bool | None:
@@ -68,9 +61,9 @@ def of_user(tx: Transaction, user_id: str) -> dict[int, frozenset[str]]:
 
 
 def changes(
-    tx: Transaction, user_id: str, *, since: Vector, upto: Vector, before: Place, limit: int
+    tx: Transaction, user_id: str, *, since: Vector, upto: Vector, before: Moment, limit: int
 ) -> tuple[list[Change], bool]:
-    """The latest changes of a user between two vectors and before a place, the last first; and whether that is all."""
+    """The latest changes of a user between two vectors and before a moment, the last first; and whether that is all."""
     rows = tx.all(
         f"""SELECT r.room_id, t.root, t.is_subscribed, t.is_automatic, t.stamp, t.changed_ms, t.position
             FROM thread_subscriptions t JOIN rooms r ON r.room = t.room
@@ -78,12 +71,12 @@ def changes(
               AND (t.changed_ms, t.position) < (:changed_ms, :position)
             ORDER BY t.changed_ms DESC, t.position DESC LIMIT :limit""",
         user_id=user_id,
-        changed_ms=before.changed_ms,
+        changed_ms=before.ms,
         position=before.position,
         limit=limit + 1,
     )
     found = [
-        Change(room_id, root, bool(is_subscribed), bool(automatic), stamp, Place(changed_ms, position))
+        Change(room_id, root, bool(is_subscribed), bool(automatic), stamp, Moment(changed_ms, position))
         for room_id, root, is_subscribed, automatic, stamp, changed_ms, position in rows
     ]
     return found[:limit], len(found) <= limit

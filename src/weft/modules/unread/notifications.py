@@ -20,11 +20,11 @@ from weft.modules.unread.noted import Noted
 from weft.modules.unread.service import Unread
 from weft.modules.unread.tally import Reader
 from weft.protocol.api.client import push_rules as api
-from weft.protocol.errors import InvalidParam
 from weft.protocol.push_rules import Actions
 from weft.rooms.engine import Engine
 from weft.storage.database import Transaction
 from weft.storage.events import StoredEvent
+from weft.storage.positions import Moment
 
 _DEFAULT_LIMIT = 20
 _MAX_LIMIT = 100
@@ -32,27 +32,12 @@ _MAX_LIMIT = 100
 _PER_ROOM = 1_000
 _LOOKED_AT = 1_000
 _BATCH = 100
-
-
-class _Cursor(NamedTuple):
-    """A place in the list: when the event was sent, in milliseconds, and its position."""
-
-    ts: int
-    position: int
-
-    def spell(self) -> str:
-        return f"n{self.ts}_{self.position}"
-
-    @classmethod
-    def parse(cls, token: str) -> _Cursor:
-        ts, _, position = token[1:].partition("_")
-        if not token.startswith("n") or not all(p.isascii() and p.isdigit() and len(p) < 19 for p in (ts, position)):
-            raise InvalidParam("The token is not one that this server made for /notifications.")
-        return cls(int(ts), int(position))
+#: Begins the tokens.
+_LETTER = "n"
 
 
 class _Candidate(NamedTuple):
-    cursor: _Cursor
+    cursor: Moment
     event_id: str
 
 
@@ -77,7 +62,7 @@ class Notifications:
     async def get(self, call: Call[api.GetNotificationsRequest]) -> api.GetNotificationsResponse:
         args = call.args
         limit = max(1, min(_DEFAULT_LIMIT if args.limit is None else args.limit, _MAX_LIMIT))
-        start = _Cursor.parse(args.from_) if args.from_ else _Cursor(1 << 62, 0)
+        start = Moment.parse(_LETTER, args.from_) if args.from_ else Moment(1 << 62, 0)
         seats = await self._user_rooms.of(call.user_id)
         rooms = [seat.number for seat in seats.values() if seat.membership == "join"]
         candidates = await self._engine.database.read(_candidates, rooms, call.user_id, start)
@@ -85,7 +70,7 @@ class Notifications:
         judges: dict[int, _Judge] = {}
         found: list[api.Notification] = []
         looked_at = 0
-        last: _Cursor | None = None
+        last: Moment | None = None
         while candidates and len(found) < limit and looked_at < _LOOKED_AT:
             batch, candidates = candidates[:_BATCH], candidates[_BATCH:]
             stored = await self._engine.rooms.events([candidate.event_id for candidate in batch])
@@ -99,7 +84,7 @@ class Notifications:
                     candidates = batch[index + 1 :] + candidates
                     break
             looked_at += len(batch)
-        more = last.spell() if candidates and last is not None else None
+        more = last.spell(_LETTER) if candidates and last is not None else None
         return api.GetNotificationsResponse(notifications=found, next_token=more)
 
     async def _told(
@@ -136,7 +121,7 @@ def _actions(reader: Reader, noted: Noted) -> Actions | None:
     return reader.judge(noted.flat)
 
 
-def _candidates(tx: Transaction, rooms: Collection[int], user_id: str, start: _Cursor) -> list[_Candidate]:
+def _candidates(tx: Transaction, rooms: Collection[int], user_id: str, start: Moment) -> list[_Candidate]:
     """Events of others before a place in the list, newest first."""
     found: list[_Candidate] = []
     for room in rooms:
@@ -150,10 +135,10 @@ def _candidates(tx: Transaction, rooms: Collection[int], user_id: str, start: _C
             room=room,
             look_at=_PER_ROOM,
             user_id=user_id,
-            ts=start.ts,
+            ts=start.ms,
             position=start.position,
             limit=_LOOKED_AT,
         )
-        found += [_Candidate(_Cursor(max(0, ts), position), event_id) for ts, position, event_id in rows]
+        found += [_Candidate(Moment(max(0, ts), position), event_id) for ts, position, event_id in rows]
     found.sort(reverse=True)
     return found[:_LOOKED_AT]
