@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.modules.encryption import V3, Identity, Keys, claim, query, sign
 from tests.modules.test_device_lists import Tracker, lists, now
 from weft.federation.sender import cursor_name
 from weft.federation.transport import OutgoingRequest
+from weft.protocol.errors import Unreachable
 from weft.storage.followers import cursor
 from weft.testing import Answer, Client, TestServer
 
@@ -232,6 +234,41 @@ async def test_who_comes_back_is_looked_at_anew(memory_servers: MemoryKit) -> No
     await join(bob, pair.room_id, pair.one.name)
     since = await hears(alice, since, bob.user_id)
     assert set(await devices_of(alice, bob.user_id)) == {bob.device_id, other.device_id}
+
+
+async def test_a_way_back_that_was_lost_does_not_count(memory_servers: MemoryKit) -> None:
+    """Alice's server never heard that she is in the room again; it has not followed anybody since she left."""
+    pair = await Pair.on(memory_servers)
+    alice, bob = pair.alice, pair.bob
+    await Keys(bob).upload()
+    await eventually(lambda: _has_sent_everything(pair.two))
+    await becomes(alice, bob.user_id, bob)
+    await alice.leave(pair.room_id)
+    await member_is(bob, pair.room_id, alice.user_id, "leave")
+
+    def lose(request: OutgoingRequest, answer: Answer) -> None:
+        if "/send_join/" in request.uri and answers_are_lost:
+            raise Unreachable("the answer is lost")
+        if b"m.device_list_update" in (request.body or b""):
+            told.append(request.body or b"")
+
+    told: list[bytes] = []
+    answers_are_lost = True
+
+    memory_servers.network.on_answer.append(lose)
+    assert (await alice.post(f"{V3}/join/{quote(pair.room_id)}?via={pair.two.name}", {})).status == 502
+    answers_are_lost = False
+    other = await pair.two.login("bob")
+    await Keys(other).upload()
+
+    async def is_told() -> bool:
+        return any(b'"curve25519:' in body for body in told)
+
+    await eventually(is_told)
+    carol = await pair.one.user("carol")
+    memory_servers.clock.advance(3600)
+    await join(carol, pair.room_id, pair.two.name)
+    await becomes(carol, bob.user_id, bob, other)
 
 
 async def test_a_server_that_does_not_answer_is_a_failure(memory_servers: MemoryKit) -> None:

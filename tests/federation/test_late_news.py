@@ -325,6 +325,35 @@ async def test_who_could_not_be_verified_at_the_join_may_speak_later(
     assert await membership(alice, room.id, carol) == "join"
 
 
+@pytest.mark.parametrize("is_verified", [False, True, None], ids=["an hour later", "verified", "left"])
+async def test_a_state_that_could_not_be_verified_is_given_to_nobody(
+    victim: Victim, stranger: Stranger, alice: Client, is_verified: bool | None
+) -> None:
+    """Who takes it as told would lack Carol for good. Once she is verified, or an hour has passed, it is given."""
+    room = InventedRoom(stranger, "10")
+    third = Stranger(victim.server, "third.test")
+    carol = third.user("carol")
+    room.add("m.room.member", {"membership": "join"}, carol, sender=carol, identity=third.identity)
+    withhold = withholding(victim, third.name)
+    (await alice.post(f"/_matrix/client/v3/join/{quote(room.id)}?via={stranger.name}", {})).ok()
+    said = await alice.send(room.id, "hello")
+    for what in ("state_ids", "state"):
+        (await stranger.get(f"{V1}/{what}/{quote(room.id)}", event_id=said)).refused(404, "M_NOT_FOUND")
+    if is_verified is None:
+        await alice.leave(room.id)
+        (await stranger.get(f"{V1}/state_ids/{quote(room.id)}", event_id=said)).refused(404, "M_NOT_FOUND")
+    if is_verified:
+        await try_again(victim, withhold)
+
+        async def is_in() -> bool:
+            return await membership(alice, room.id, carol) == "join"
+
+        await eventually(is_in, 20)
+    else:
+        victim.server.clock.advance(3601)
+    assert len((await stranger.get(f"{V1}/state_ids/{quote(room.id)}", event_id=said)).ok()["pdu_ids"]) > 4
+
+
 async def test_who_could_not_be_verified_at_the_join_stays_banned(
     victim: Victim, stranger: Stranger, alice: Client
 ) -> None:

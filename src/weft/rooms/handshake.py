@@ -148,7 +148,7 @@ class Handshakes:
         await self._database.write(_enter, entry, self._rooms.new_snapshot_id)
         self._rooms.drop(room_id)
         if entry.unverified and self._incoming.keep is not None:
-            await self._incoming.keep(room_id, entry.unverified)
+            await self._incoming.keep(room_id, entry.unverified, True)
         return await self._rooms.get(room_id)
 
     async def _send_join(self, origin: str, server: str, event: Event) -> SendJoinV2Response:

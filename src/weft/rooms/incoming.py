@@ -39,8 +39,9 @@ class Inspected(NamedTuple):
     later: list[Event]
 
 
-#: Keeps events of a room that this server is in until their signatures can be checked.
-Keep = Callable[[str, Sequence[Event]], Awaitable[None]]
+#: Keeps events of a room that this server is in until their signatures can be checked; whether they are of the state by
+#: which it was just entered.
+Keep = Callable[[str, Sequence[Event], bool], Awaitable[None]]
 
 
 class Incoming:
@@ -76,7 +77,7 @@ class Incoming:
         failed = await self._keyring.verify_events(list(parsed.values()))
         later = [parsed[event_id] for event_id, error in failed.items() if not error.permanent]
         if later and room_id is not None and self.keep is not None:
-            await self.keep(room_id, later)
+            await self.keep(room_id, later, False)
         for event_id, error in failed.items():
             if not error.permanent:
                 continue

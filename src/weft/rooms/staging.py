@@ -50,6 +50,8 @@ _LONGEST_PAUSE: Final = 300.0
 _PATIENCE_MS: Final = 6 * 3600 * 1000
 #: For so long others may build on what was taken in here while some of the room's state could not be verified.
 _DOUBT_MS: Final = 24 * 3600 * 1000
+#: For so long a state that was incomplete from the first is given to nobody, unless it is whole before.
+_INCOMPLETE_MS: Final = 3600 * 1000
 #: What another process has not dealt with for so long, it no longer does.
 _ABANDONED_MS: Final = 60_000
 
@@ -113,13 +115,18 @@ class Staging:
             await self._stage(room, origin, waiting, results)
         return results
 
-    async def keep(self, room_id: str, events: Sequence[Event]) -> None:
-        """Keeps events, wherever they came from, until their signatures can be checked."""
+    async def keep(self, room_id: str, events: Sequence[Event], at_entry: bool = False) -> None:
+        """Keeps events, wherever they came from, until their signatures can be checked.
+
+        `at_entry`: they are of the state by which the room was just entered.
+        """
         room = await self._rooms.find(room_id)
         if room is None or not room.joined_local:
             return
         now = self._now_ms()
         await self._database.write(staged.put_in_doubt, room.number, now + _DOUBT_MS)
+        if at_entry:
+            await self._database.write(staged.put_incomplete, room.number, now + _INCOMPLETE_MS)
         space = _MOST_UNVERIFIED - await self._database.get(staged.count, room.number, _NOBODY)
         if space > 0:
             await self._database.write(staged.put, room.number, _NOBODY, events[:space], now)
@@ -128,6 +135,13 @@ class Staging:
     async def is_in_doubt(self, room: Room) -> bool:
         """Whether the room's state may lack events that could not be verified when they were needed."""
         return await self._database.get(staged.is_in_doubt, room.number, self._now_ms())
+
+    async def is_incomplete(self, room: Room) -> bool:
+        """Whether the room's state lacks events that it had when the room was entered: others know it better."""
+        if not await self._database.get(staged.is_incomplete, room.number, self._now_ms()):
+            return False
+        # Nothing waits either once the room is left, though nothing was found out.
+        return not room.joined_local or await self._database.get(staged.any_waits, room.number)
 
     async def resume(self) -> None:
         """Goes on with what was left behind, by an earlier run or by a process that has ended."""

@@ -90,6 +90,20 @@ def put_in_doubt(tx: WriteTransaction, room: int, until_ms: int) -> None:
     )
 
 
+def put_incomplete(tx: WriteTransaction, room: int, until_ms: int) -> None:
+    """Notes that the state by which a room in doubt was entered lacks events that could not be verified."""
+    tx.put("UPDATE doubtful_rooms SET incomplete_until_ms = :until WHERE room = :room", room=room, until=until_ms)
+
+
+def is_incomplete(tx: Transaction, room: int, now_ms: int) -> bool:
+    until: int | None = tx.value("SELECT incomplete_until_ms FROM doubtful_rooms WHERE room = :room", room=room)
+    return until is not None and until > now_ms
+
+
+def any_waits(tx: Transaction, room: int) -> bool:
+    return tx.value("SELECT 1 FROM staged_events WHERE room = :room LIMIT 1", room=room) is not None
+
+
 def is_in_doubt(tx: Transaction, room: int, now_ms: int) -> bool:
     until: int | None = tx.value("SELECT until_ms FROM doubtful_rooms WHERE room = :room", room=room)
     return until is not None and until > now_ms

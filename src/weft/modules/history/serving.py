@@ -152,8 +152,11 @@ class Serving:
         return known
 
     async def _placed(self, origin: str, room_id: str, event_id: str) -> tuple[Room, StoredEvent]:
-        """An event of the room's graph. Raises `NotFound`."""
+        """An event of the room's graph, the state before which is known. Raises `NotFound`."""
         room = await self._enter(origin, room_id, [event_id])
+        if await self._engine.remote.staging.is_incomplete(room):
+            # Who takes it as told would hold for good what is only missing here.
+            raise NotFound("Not all of the room's state could be verified here yet; another server has it.")
         stored = await self._written(room, event_id)
         if stored is None or stored.room != room.number or stored.outcome not in GIVEN or stored.snapshot is None:
             raise _no_event()

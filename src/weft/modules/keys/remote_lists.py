@@ -32,7 +32,7 @@ from weft.protocol.identifiers import domain_of
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
 from weft.storage.database import Transaction, WriteTransaction
-from weft.storage.positions import Vector
+from weft.storage.positions import HISTORY_END, Vector
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +92,10 @@ class RemoteLists:
         """Whether anybody here has been in a room all the time."""
         for other in list(islice(room.joined_local, _LOOKED_AT)):
             seat = (await self._user_rooms.of(other)).get(room.id)
-            if seat is not None and seat.membership == "join" and seat.position in since:
+            if seat is None or seat.membership != "join" or seat.position <= HISTORY_END:
+                # In it by its history only, when the room was entered anew: a join of which this server never knew.
+                continue
+            if seat.position in since:
                 return True
         return False
 
