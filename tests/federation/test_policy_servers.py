@@ -6,6 +6,8 @@ import pytest
 
 from tests.federation.kit import Kit, MemoryKit
 from tests.federation.people import becomes, create, join, say, told
+from tests.federation.test_sticky_events import look_again
+from tests.modules.test_sticky_events import told as sticky_in
 from weft.protocol.event import Event
 from weft.server.config.errors import SettingsError
 from weft.server.policing import load_hook
@@ -74,6 +76,27 @@ async def test_what_comes_unsigned_is_not_shown(memory_servers: MemoryKit) -> No
     await say(carol, room_id, "just saying hello")
     # The policy server signs what it has nothing against, whoever asks.
     await told(alice, room_id, "just saying hello")
+
+
+async def test_what_it_turned_down_is_not_sticky_either(memory_servers: MemoryKit) -> None:
+    one, two = await memory_servers(2)
+    (three,) = await memory_servers(1, policy_server={"hook": f"{__name__}:judge"})
+    alice, bob, carol = await one.user("alice"), await three.user("bob"), await two.user("carol")
+    room_id = await create(alice)
+    await join(bob, room_id, "one.test")
+    await join(carol, room_id, "one.test")
+    await becomes(bob, room_id, str(carol.user_id), "join")
+    memory_servers.network.cut("one.test", "two.test")
+    await protect(alice, room_id, three)
+    sticky = {"org.matrix.msc4354.sticky_duration_ms": 600_000}
+    advertisement = {"msgtype": "m.text", "body": "come to my casino"}
+    (await carol.put(SEND.format(room_id, "x"), advertisement, **sticky)).ok()
+    for number in range(12):
+        await say(carol, room_id, f"just saying hello {number}")
+    await told(alice, room_id, *(f"just saying hello {number}" for number in range(12)))
+    await look_again(one)
+    assert sticky_in(await alice.sync(), room_id) == []
+    assert len(sticky_in(await carol.sync(), room_id)) == 1
 
 
 async def test_a_room_that_does_not_ask_us(memory_servers: MemoryKit) -> None:

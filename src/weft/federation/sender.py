@@ -31,7 +31,7 @@ from weft.http.client import Refused
 from weft.protocol.api.federation.transactions import SEND_TRANSACTION, SendTransactionRequest
 from weft.protocol.api.federation.types import MAX_EDUS, MAX_PDUS
 from weft.protocol.errors import NotFound, NotNow, PeerError, Unreachable
-from weft.storage import events
+from weft.storage import events, sticky
 from weft.storage.database import Database
 from weft.storage.events import StoredEvent
 from weft.storage.followers import Follower
@@ -93,6 +93,7 @@ class Sender:
     """One share of the servers, by their names: `share` of `shares`.
 
     `reminder` says, for an event that was refused, what put its sender out of the room, where their server is outside.
+    `welcome` says, for an event by which a server comes into a room, what else it has to have at once.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Sender:
         *,
         servers_of: Callable[[StoredEvent], Awaitable[Iterable[str]]],
         reminder: Callable[[StoredEvent], Awaitable[StoredEvent | None]],
+        welcome: Callable[[StoredEvent], Awaitable[Sequence[StoredEvent]]],
         origin_of: Callable[[int], Awaitable[str]],
         is_local: Callable[[str], bool],
         default_origin: str,
@@ -117,6 +119,7 @@ class Sender:
         self._destinations = destinations
         self._servers_of = servers_of
         self._reminder = reminder
+        self._welcome = welcome
         self._origin_of = origin_of
         self._is_local = is_local
         self._default_origin = default_origin
@@ -213,11 +216,13 @@ class Sender:
 
     async def _route(self, entry: Entry, before: Vector, owed: dict[str, _Server]) -> None:
         if entry.kind == "event":
-            stored = await self._to_be_sent(entry)
+            happened = await self._event_of(entry)
+            stored = self._to_be_sent(entry, happened)
             for name in sorted(await self._servers_of(stored)) if stored is not None else ():
                 server = self._owed(name, before, owed)
                 if server is not None and stored is not None and name != stored.event.sender_domain:
                     server.pdus.append((entry, stored))
+            await self._greet(entry, happened, before, owed)
         elif entry.kind == "hidden_event":
             await self._remind(entry, before, owed)
         for part in self._outgoing.get(entry.kind, ()):
@@ -236,17 +241,25 @@ class Sender:
         if server is not None and all(reminder is not stored for _, stored in server.pdus):
             server.pdus.append((entry, reminder))
 
+    async def _greet(self, entry: Entry, came: StoredEvent | None, before: Vector, owed: dict[str, _Server]) -> None:
+        """Sends a server that comes into a room what it has to have of what we said there before."""
+        if came is None or came.event.membership != "join" or self._is_local(came.event.sender_domain):
+            return
+        for stored in await self._welcome(came):
+            server = self._owed(came.event.sender_domain, before, owed)
+            if server is not None:
+                server.pdus.append((entry, stored))
+
     async def _event_of(self, entry: Entry) -> StoredEvent | None:
         if isinstance(entry.payload, StoredEvent):
             return entry.payload
         return (await self._database.read(events.by_positions, [entry.position])).get(entry.position)
 
-    async def _to_be_sent(self, entry: Entry) -> StoredEvent | None:
+    def _to_be_sent(self, entry: Entry, stored: StoredEvent | None) -> StoredEvent | None:
         """The event of an entry, if it is for us to send it."""
-        if entry.key == events.HANDED_OVER:
+        if entry.key == events.HANDED_OVER or stored is None:
             return None
-        stored = await self._event_of(entry)
-        if stored is None or not (entry.key == events.RELAYED or self._is_local(stored.event.sender_domain)):
+        if not (entry.key == events.RELAYED or self._is_local(stored.event.sender_domain)):
             return None
         return stored
 
@@ -383,7 +396,8 @@ class Sender:
                 some = rooms[start : start + _ROOMS_AT_ONCE]
                 for room in reversed(await self._database.read(behind.concerned, some, server.name, since)):
                     ids = await self._database.read(behind.newest, room, server.name, since, self._is_local)
-                    found = await self._database.read(events.by_ids, ids)
+                    ids += await self._database.read(sticky.own, room, self._now_ms(), self._is_local)
+                    found = await self._database.read(events.by_ids, list(dict.fromkeys(ids)))
                     newest.extend(msgspec.Raw(stored.event.wire) for stored in found.values())
             edus = [edu for part in self._parts for edu in await part.missed(server.name, since)]
             while newest or edus:

@@ -14,6 +14,8 @@ from weft.protocol.event import Event, reference_hash, seal
 from weft.protocol.event_auth import auth_event_keys
 from weft.protocol.room_versions import EventIdFormat, RoomVersion
 from weft.protocol.signatures import SigningKey, encode_base64
+from weft.protocol.stickiness import FIELD as STICKY
+from weft.protocol.stickiness import sticky
 
 #: https://spec.matrix.org/v1.19/server-server-api/#pdus
 MAX_PREV_EVENTS = 20
@@ -32,6 +34,8 @@ class Draft:
     redacts: str | None = None
     #: Milliseconds since the epoch; the server's clock where it is None.
     origin_server_ts: int | None = None
+    #: For how many milliseconds it is sticky; None: it is not.
+    sticky_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,8 @@ def template(
             content = {**content, "redacts": draft.redacts}
         else:
             pdu["redacts"] = draft.redacts
+    if draft.sticky_ms is not None:
+        pdu[STICKY] = sticky(draft.sticky_ms)
     pdu["content"] = content
     return pdu
 

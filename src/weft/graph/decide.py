@@ -26,6 +26,11 @@ class Verdict(NamedTuple):
     outcome: Outcome
     violation: AuthRuleViolation | None = None
 
+    @property
+    def is_turned_down(self) -> bool:
+        """Whether no rule forbids it and yet it is not wanted, which no change of the room's state makes good."""
+        return self.outcome is Outcome.SOFT_FAILED and self.violation is None
+
 
 ACCEPTED = Verdict(Outcome.ACCEPTED)
 

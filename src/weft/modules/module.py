@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -128,6 +128,9 @@ class Sync(Protocol):
 
         None where that is not known (no `since`, or one too far back): then ask the tables for what is beyond `since`.
         """
+
+    def timeline(self, room_id: str) -> Collection[str]:
+        """The ids of the events that the response has in a room's timeline."""
 
     def room(self, room_id: str) -> RoomSection:
         """The section of a joined room; asking for it has the room appear in the response."""

@@ -14,6 +14,7 @@ import orjson
 
 from weft.protocol import canonical_json
 from weft.protocol.event import Event
+from weft.protocol.stickiness import FIELD as STICKY
 
 
 def client_json(event: Event) -> bytes:
@@ -33,6 +34,9 @@ def client_json(event: Event) -> bytes:
         form["redacts"] = redacts
         if isinstance(event.content, dict) and "redacts" not in event.content:
             form["content"] = {**event.content, "redacts": redacts}
+    sticky = event.pdu.get(STICKY)
+    if isinstance(sticky, dict):
+        form[STICKY] = sticky
     return dumps(form)[:-1]
 
 

@@ -18,6 +18,7 @@ from weft.protocol.event import Event, StateKey
 from weft.protocol.event_auth import authorise
 from weft.protocol.identifiers import domain_of
 from weft.protocol.room_versions import RoomVersion
+from weft.protocol.stickiness import sticky_until
 from weft.rooms.commit import Also, Made, RoomMoved, Row, commit, redactable
 from weft.rooms.room import Room
 from weft.rooms.rooms import Rooms
@@ -277,6 +278,7 @@ class Append:
             snapshot=snapshot.id,
             replaces=known[replaced_id] if replaced_id is not None else None,
             transactions={},
+            sticky_until=None if draft.sticky_ms is None else sticky_until(event, self._now_ms()),
         )
         made = Made(stored, snapshot, fresh=fresh)
         if draft.redacts is not None:

@@ -81,7 +81,7 @@ class Engine:
         self.history = HistoryPositions(database, name)
         #: What goes when rooms are deleted and events removed.
         self.purging = Purging()
-        self.receive = Receive(database, self.rooms, self.history)
+        self.receive = Receive(database, self.rooms, self.history, outside.now_ms)
         self._remote: Remote | None = None
         self._snapshot_ids = itertools.count(1)
         self._followings: dict[str, Following] = {}

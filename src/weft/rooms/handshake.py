@@ -10,6 +10,7 @@ https://spec.matrix.org/v1.19/server-server-api/#knocking-rooms
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -120,12 +121,30 @@ class Handshakes:
         self._outside = outside
         self._identities = identities
         self._now_ms = now_ms
+        #: Joins that are under way, by room.
+        self._entering: dict[str, list[asyncio.Future[None]]] = {}
 
     # -- joining
 
     async def join(self, user_id: str, room_id: str, servers: Iterable[str], content: Mapping[str, Any]) -> Room:
         """Joins a room through other servers; returns it once all of its state is here."""
-        return await self._try_each(room_id, servers, lambda server: self._join(server, user_id, room_id, content))
+        ended = asyncio.get_running_loop().create_future()
+        self._entering.setdefault(room_id, []).append(ended)
+        try:
+            return await self._try_each(room_id, servers, lambda server: self._join(server, user_id, room_id, content))
+        finally:
+            ended.set_result(None)
+            self._entering[room_id].remove(ended)
+            if not self._entering[room_id]:
+                del self._entering[room_id]
+
+    async def entered(self, room_id: str) -> None:
+        """Returns once nobody is being let into a room, by this process, who was when this was called.
+
+        The room's servers may send what happens there before its state is written here.
+        """
+        if entering := self._entering.get(room_id):
+            await asyncio.wait(entering)
 
     async def _join(self, server: str, user_id: str, room_id: str, content: Mapping[str, Any]) -> Room:
         origin = domain_of(user_id)

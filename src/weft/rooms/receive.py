@@ -25,6 +25,7 @@ from weft.protocol.errors import NotNow
 from weft.protocol.event import Event, StateKey
 from weft.protocol.event_auth import CREATE_KEY, POWER_LEVELS_KEY, auth_event_keys
 from weft.protocol.room_versions import RoomVersion
+from weft.protocol.stickiness import sticky_until
 from weft.rooms.commit import Also, Made, RoomMoved, Row, commit, redactable
 from weft.rooms.loading import resolve_states
 from weft.rooms.room import Room
@@ -101,8 +102,9 @@ class _Way(NamedTuple):
 class Receive:
     """Takes events of other servers into rooms that are known here."""
 
-    def __init__(self, database: Database, rooms: Rooms, history: HistoryPositions) -> None:
+    def __init__(self, database: Database, rooms: Rooms, history: HistoryPositions, now_ms: Callable[[], int]) -> None:
         self._database = database
+        self._now_ms = now_ms
         self._rooms = rooms
         self._history = history
         self._locks: dict[str, asyncio.Lock] = {}
@@ -314,6 +316,8 @@ class Receive:
             replaces=judged.state.get(event.key) if event.state_key is not None else None,
             transactions={},
             passing=event_store.RELAYED if way.relayed else None,
+            # What a policy server turned down is no more sticky than shown, whatever the room's state becomes.
+            sticky_until=sticky_until(event, self._now_ms()) if not verdict.is_turned_down else None,
         )
         made = Made(
             stored,

@@ -53,6 +53,7 @@ from weft.modules import (
     server_notices,
     sliding_sync,
     spaces,
+    sticky_events,
     sync,
     third_party_ids,
     thread_subscriptions,
@@ -346,6 +347,9 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
         server_keys.module(federation.own_keys, federation.keyring, engine.outside.now_ms),
         server_notices.module(notices),
         spaces.module(spaces.Hierarchy(engine, summaries)),
+        sticky_events.module(
+            engine, sticky_ := sticky_events.StickyEvents(engine, forms, sight, account_data_.ignored_users)
+        ),
         addresses.module(registration),
         thread_subscriptions.module(engine, threads_, history_),
         to_device.module(engine, to_device_),
@@ -402,6 +406,7 @@ def assemble(engine: Engine, settings: Settings, limiter: Limiter, federation: F
                     invite_permissions=memberships.invite_permissions,
                 ),
                 threads=threads_,
+                sticky_events=sticky_,
             ),
             sync.module(sync_),
             legacy.module(
@@ -444,8 +449,12 @@ def _room_events(
 
     async def send(requester: Requester, row: delayed_events.Row, content: dict[str, Any]) -> str:
         if row.state_key is not None:
-            return await sending.set_state(requester, row.room_id, row.type, row.state_key, content, None)
-        return await sending.send(requester, row.room_id, row.type, content, row.delay_id, None)
+            return await sending.set_state(
+                requester, row.room_id, row.type, row.state_key, content, None, sticky_ms=row.sticky_ms
+            )
+        return await sending.send(
+            requester, row.room_id, row.type, content, row.delay_id, None, sticky_ms=row.sticky_ms
+        )
 
     delayed = delayed_events.DelayedEvents(engine, accounts_, send)
     return [delayed_events.module(delayed), room_events.module(sending, room_state, delayed)]

@@ -11,6 +11,7 @@ from weft.graph.outcome import Outcome
 from weft.modules.module import Module
 from weft.protocol.identifiers import domain_of
 from weft.rooms.engine import Engine
+from weft.storage import sticky
 from weft.storage.events import StoredEvent
 
 #: On a shared database, processes divide other servers among themselves in so many parts.
@@ -56,6 +57,17 @@ def sender_module(engine: Engine, outgoing: Sequence[Outgoing]) -> Module:
         is_put_out = found is not None and found.event.membership in ("leave", "ban") and found.event.sender != sender
         return found if is_put_out else None
 
+    async def welcome(came: StoredEvent) -> Sequence[StoredEvent]:
+        event = came.event
+        room = await engine.rooms.get(event.room_id)
+        before = await engine.rooms.event(came.replaces) if came.replaces is not None else None
+        is_new = before is None or before.event.membership != "join"
+        if event.state_key != event.sender or not is_new or room.servers.get(event.sender_domain) != 1:
+            return ()
+        ids = await engine.database.get(sticky.own, room.number, engine.outside.now_ms(), engine.is_local_domain)
+        found = await engine.rooms.events(ids)
+        return [found[event_id] for event_id in ids if event_id in found]
+
     async def origin_of(number: int) -> str:
         room = await engine.rooms.get(await engine.rooms.room_id(number))
         return engine.remote.missing.own_domain(room)
@@ -68,6 +80,7 @@ def sender_module(engine: Engine, outgoing: Sequence[Outgoing]) -> Module:
             federation.destinations,
             servers_of=servers_of,
             reminder=reminder,
+            welcome=welcome,
             origin_of=origin_of,
             is_local=engine.is_local_domain,
             default_origin=next(iter(engine.server_names)),

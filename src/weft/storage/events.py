@@ -11,7 +11,8 @@ from weft.protocol.client_event import client_json, dumps
 from weft.protocol.event import Event, StateKey, decode
 from weft.protocol.redaction import redact
 from weft.protocol.room_versions import ROOM_VERSIONS, RoomVersion
-from weft.storage import snapshots
+from weft.protocol.stickiness import duration_of
+from weft.storage import snapshots, sticky
 from weft.storage.database import Row, Transaction, WriteTransaction
 from weft.storage.positions import END, HISTORY_END, Vector, beyond, within
 
@@ -44,6 +45,7 @@ class StoredEvent:
         "replaces",
         "room",
         "snapshot",
+        "sticky_until",
         "transactions",
     )
 
@@ -59,6 +61,7 @@ class StoredEvent:
         transactions: dict[str, str] | None = None,
         replaces: StoredEvent | None = None,
         passing: str | None = None,
+        sticky_until: int | None = None,
     ) -> None:
         self.event = event
         self.room = room
@@ -69,6 +72,8 @@ class StoredEvent:
         self.redacted_by = redacted_by
         #: Who passes it on to the room's servers, where that is not its sender's server: `RELAYED`, `HANDED_OVER`.
         self.passing = passing
+        #: When it is sticky no more, if it is: known to who writes it.
+        self.sticky_until = sticky_until
         #: The transaction id of the request that sent it, by its device; None: not looked up yet.
         self.transactions = transactions
         #: The state event in whose place it stepped, if any: its id, and what clients are told of it.
@@ -145,6 +150,7 @@ def insert(tx: WriteTransaction, stored: StoredEvent) -> int:
         if stored.is_history:
             tx.append("history", room=stored.room, key=event.event_id, payload=stored)
         _insert_relation(tx, position, stored)
+    _insert_sticky(tx, position, stored)
     return position
 
 
@@ -224,6 +230,7 @@ def place(tx: WriteTransaction, stored: StoredEvent) -> None:
     if stored.outcome is Outcome.ACCEPTED:
         tx.append("history", room=stored.room, key=stored.event.event_id, payload=stored)
         _insert_relation(tx, stored.position, stored)
+    _insert_sticky(tx, stored.position, stored)
 
 
 def make_current(
@@ -374,6 +381,20 @@ def _insert_relation(tx: WriteTransaction, position: int, stored: StoredEvent) -
     )
 
 
+def _insert_sticky(tx: WriteTransaction, position: int, stored: StoredEvent) -> None:
+    if stored.sticky_until is None or stored.outcome not in (Outcome.ACCEPTED, Outcome.SOFT_FAILED):
+        return
+    sticky.insert(
+        tx,
+        stored.room,
+        stored.event.event_id,
+        stored.event.sender,
+        position,
+        until_ms=stored.sticky_until,
+        hidden=stored.outcome is Outcome.SOFT_FAILED,
+    )
+
+
 def apply_redaction(tx: WriteTransaction, target: StoredEvent, redaction_id: str) -> None:
     """Strips an event of what a redaction removes, for good. The first redaction that applies is kept."""
     if target.redacted_by is not None:
@@ -390,6 +411,8 @@ def apply_redaction(tx: WriteTransaction, target: StoredEvent, redaction_id: str
     if not applied:
         return
     tx.put("DELETE FROM relations WHERE position = :position", position=target.position)
+    if duration_of(event) is not None:
+        sticky.remove(tx, event.event_id)
     # Readers in every process replace what they hold of the event.
     tx.append("redacted", room=target.room, key=event.event_id, payload=by_id(tx, event.event_id))
 

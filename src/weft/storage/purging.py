@@ -38,6 +38,7 @@ class Purging:
             "outside_views": "room, user_id",
             "outside_events": "room, event_id",
             "doubtful_rooms": "room",
+            "sticky_events": "event_id",
             "snapshots": "snapshot",
         }
         #: The same, by the room's id in the column `room_id`.

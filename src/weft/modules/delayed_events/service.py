@@ -58,6 +58,7 @@ class DelayedEvents:
         *,
         state_key: str | None = None,
         txn_id: str | None = None,
+        sticky_ms: int | None = None,
     ) -> str:
         """Has an event sent after a delay; returns its delay id. A repeated transaction id schedules nothing more.
 
@@ -92,6 +93,7 @@ class DelayedEvents:
             delay_ms=delay_ms,
             running_since_ms=now_ms,
             due_ms=now_ms + delay_ms,
+            sticky_ms=sticky_ms,
         )
         try:
             await database.write(store.insert, row)

@@ -23,6 +23,8 @@ class Row(NamedTuple):
     delay_ms: int
     running_since_ms: int
     due_ms: int
+    #: For how long the event is to be sticky, once it is sent.
+    sticky_ms: int | None
 
 
 _COLUMNS = ", ".join(Row._fields)

@@ -38,6 +38,8 @@ _FORMERLY_UNSTABLE: Final = (
     "org.matrix.msc3030.stable",  # from a time to an event
     "uk.tcpip.msc4133.stable",  # profile fields
 )
+#: What is a parameter of other endpoints, so that no path has its name.
+_BY_PARAMETER: Final = ("org.matrix.msc4354",)  # sticky events
 #: What is kept in account data, so that no path says that it counts.
 _BY_ACCOUNT_DATA: Final = ("org.matrix.msc4155",)  # whose invites one wants
 _OAUTH: Final = "org.matrix.msc2965"
@@ -103,7 +105,7 @@ def unstable_features(settings: Settings) -> dict[str, bool]:
         missing.update(_THREAD_SUBSCRIPTIONS)
     paths = (path for endpoint in client.ENDPOINTS for path in endpoint.paths)
     by_path = {match[1] for path in paths if (match := _UNSTABLE_PATH.match(path))}
-    found = by_path.union(_FORMERLY_UNSTABLE, _BY_ACCOUNT_DATA, _THREAD_SUBSCRIPTIONS) - missing
+    found = by_path.union(_FORMERLY_UNSTABLE, _BY_ACCOUNT_DATA, _BY_PARAMETER, _THREAD_SUBSCRIPTIONS) - missing
     return dict.fromkeys(sorted(found), True)
 
 

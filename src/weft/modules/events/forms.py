@@ -19,6 +19,8 @@ from weft.modules.events.sight import Seen, Sight
 from weft.protocol.client_event import client_json, spliced
 from weft.protocol.event import Event
 from weft.protocol.redaction import redact
+from weft.protocol.stickiness import FIELD as STICKY
+from weft.protocol.stickiness import TTL, ttl_ms
 from weft.rooms.engine import Engine
 from weft.rooms.room import Room
 from weft.storage import transaction_ids
@@ -135,7 +137,8 @@ class EventForms:
             self.aggregations.now(stored.room, event.event_id)[1] if bundled and event.state_key is None else None
         )
         own = bool(stored.transactions) and event.sender == viewer.user_id
-        if aggregation is None and not own and stored.replaced is None and stored.redacted_by is None:
+        ttl = ttl_ms(event, now_ms) if STICKY in event.pdu else None
+        if aggregation is None and not own and stored.replaced is None and stored.redacted_by is None and ttl is None:
             # What most events are, most of the time.
             room = b',"room_id":' + orjson.dumps(event.room_id) if with_room_id else b""
             if membership is None:
@@ -144,6 +147,8 @@ class EventForms:
         parts = [b'{"age":%d' % age]
         if membership is not None:
             parts.append(b',"membership":"%s"' % membership.encode())
+        if ttl is not None:
+            parts.append(b',"%s":%d' % (TTL.encode(), ttl))
         if stored.replaced is not None:
             parts.append(b"," + stored.replaced)
         if own and stored.transactions and viewer.device_id in stored.transactions:

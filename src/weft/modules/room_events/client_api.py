@@ -35,11 +35,17 @@ class RoomEventsApi:
         if args.delay is not None:
             return _scheduled(
                 await self._delayed.schedule(
-                    call.requester, args.room_id, args.event_type, args.content, args.delay, txn_id=args.txn_id
+                    call.requester,
+                    args.room_id,
+                    args.event_type,
+                    args.content,
+                    args.delay,
+                    txn_id=args.txn_id,
+                    sticky_ms=args.sticky_ms,
                 )
             )
         event_id = await self._sending.send(
-            call.requester, args.room_id, args.event_type, args.content, args.txn_id, args.ts
+            call.requester, args.room_id, args.event_type, args.content, args.txn_id, args.ts, sticky_ms=args.sticky_ms
         )
         return api.EventIdResponse(event_id=event_id)
 
@@ -48,11 +54,23 @@ class RoomEventsApi:
         if args.delay is not None:
             return _scheduled(
                 await self._delayed.schedule(
-                    call.requester, args.room_id, args.event_type, args.content, args.delay, state_key=args.state_key
+                    call.requester,
+                    args.room_id,
+                    args.event_type,
+                    args.content,
+                    args.delay,
+                    state_key=args.state_key,
+                    sticky_ms=args.sticky_ms,
                 )
             )
         event_id = await self._sending.set_state(
-            call.requester, args.room_id, args.event_type, args.state_key, args.content, args.ts
+            call.requester,
+            args.room_id,
+            args.event_type,
+            args.state_key,
+            args.content,
+            args.ts,
+            sticky_ms=args.sticky_ms,
         )
         return api.EventIdResponse(event_id=event_id)
 

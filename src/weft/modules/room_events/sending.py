@@ -45,9 +45,17 @@ class Sending:
         self._directory = directory
 
     async def send(
-        self, requester: Requester, room_id: str, event_type: str, content: dict[str, Any], txn_id: str, ts: int | None
+        self,
+        requester: Requester,
+        room_id: str,
+        event_type: str,
+        content: dict[str, Any],
+        txn_id: str,
+        ts: int | None,
+        *,
+        sticky_ms: int | None = None,
     ) -> str:
-        """Sends a message event."""
+        """Sends a message event, sticky for `sticky_ms`."""
         transaction = _transaction(requester, f"send/{room_id}/{event_type}", txn_id)
         room = self._engine.rooms.cached(room_id) or await self._engine.rooms.find(room_id)
         if room is None or room.memberships.get(requester.user_id) != "join":
@@ -62,7 +70,11 @@ class Sending:
                 return replayed.event_id
             await check_relation(self._engine, room_id, requester.user_id, event_type, content)
         draft = Draft(
-            type=event_type, sender=requester.user_id, content=content, origin_server_ts=_timestamp(requester, ts)
+            type=event_type,
+            sender=requester.user_id,
+            content=content,
+            origin_server_ts=_timestamp(requester, ts),
+            sticky_ms=sticky_ms,
         )
         return (await self._engine.append.append(room_id, draft, transaction=transaction)).event.event_id
 
@@ -85,15 +97,18 @@ class Sending:
         state_key: str,
         content: dict[str, Any],
         ts: int | None,
+        *,
+        sticky_ms: int | None = None,
     ) -> str:
-        """Sets state. The same content by the same sender is not sent twice."""
+        """Sets state. The same content by the same sender is not sent twice, unless it is to be sticky anew."""
         if event_type == "m.room.member":
             return await self._memberships.set_member(requester, room_id, state_key, content)
         room = self._engine.rooms.cached(room_id) or await self._engine.rooms.find(room_id)
         if room is None or room.memberships.get(requester.user_id) != "join":
             raise not_in_room()
         current = await self._engine.rooms.state_event(room, event_type, state_key)
-        if current is not None and current.sender == requester.user_id and current.content == content:
+        is_same = current is not None and current.sender == requester.user_id and current.content == content
+        if current is not None and is_same and sticky_ms is None:
             return current.event_id
         check_content(room.version, event_type, content)
         if event_type == "m.room.canonical_alias" and state_key == "":
@@ -107,6 +122,7 @@ class Sending:
             sender=requester.user_id,
             content=content,
             origin_server_ts=_timestamp(requester, ts),
+            sticky_ms=sticky_ms,
         )
         stored = await self._engine.append.append(room_id, draft)
         if event_type == "m.room.guest_access" and content.get("guest_access") != "can_join":

@@ -19,6 +19,7 @@ from weft.modules.sliding_sync.facts import RoomFacts
 from weft.modules.sliding_sync.lists import Lists, Preferences
 from weft.modules.sliding_sync.room_sections import RoomSections
 from weft.modules.sliding_sync.service import SlidingSync
+from weft.modules.sticky_events import StickyEvents
 from weft.modules.sync import Surroundings
 from weft.modules.sync.waking import Waking
 from weft.modules.thread_subscriptions import ThreadSubscriptions
@@ -39,6 +40,7 @@ def module(
     around: Surroundings,
     preferences: Preferences,
     threads: ThreadSubscriptions,
+    sticky_events: StickyEvents,
 ) -> Module:
     facts, connections = RoomFacts(engine), Connections(engine)
     devices.on_deleted.append(store.remove_of_devices)
@@ -49,7 +51,10 @@ def module(
         lists=Lists(engine, facts, preferences),
         sections=RoomSections(engine, sight, forms, around),
         extensions=ExtensionParts(
-            {part.name: part.sync for part in parts if part.sync is not None}, around.about_device, threads
+            {part.name: part.sync for part in parts if part.sync is not None},
+            around.about_device,
+            threads,
+            sticky_events,
         ),
         waking=waking,
         around=around,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import orjson
@@ -14,12 +15,14 @@ import orjson
 from weft.http.call import Requester
 from weft.modules.events.user_rooms import Seat
 from weft.modules.module import RoomSection, SyncPart
+from weft.modules.sticky_events import StickyEvents
 from weft.modules.sync.answer import json_object
 from weft.modules.thread_subscriptions import ThreadSubscriptions
 from weft.modules.thread_subscriptions.store import KIND as THREAD_SUBSCRIPTION
 from weft.protocol.api.client import sliding_sync as api
 from weft.protocol.sliding_sync import ANY
 from weft.storage.positions import Entry, Vector
+from weft.storage.sticky import KIND as STICKY_EVENT
 
 #: The modules whose parts are told, by the names of extensions.
 TO_DEVICE: Final = ("to_device",)
@@ -43,6 +46,8 @@ class Moment:
     subscriptions: Collection[str]
     #: Rooms of which the client is told anew: for the first time, or after a while.
     anew: Collection[str]
+    #: The ids of the events in the timelines of the rooms that the answer tells of.
+    timelines: Mapping[str, Collection[str]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,6 +67,7 @@ class View:
     extra: dict[str, bytes] = field(default_factory=dict)
     rooms: dict[str, RoomSection] = field(default_factory=dict)
     to_device_upto: Vector | None = None
+    timelines: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @property
     def user_id(self) -> str:
@@ -75,6 +81,9 @@ class View:
             return None
         wanted = frozenset(kinds)
         return [entry for entry in self.between if entry.kind in wanted]
+
+    def timeline(self, room_id: str) -> Collection[str]:
+        return self.timelines.get(room_id, ())
 
     def room(self, room_id: str) -> RoomSection:
         return self.rooms.setdefault(room_id, RoomSection())
@@ -102,10 +111,12 @@ class ExtensionParts:
         parts: Mapping[str, SyncPart],
         about_device: Callable[[Requester], Awaitable[Mapping[str, bytes]]],
         threads: ThreadSubscriptions,
+        sticky_events: StickyEvents,
     ) -> None:
         self._parts = parts
         self._about_device = about_device
         self._threads = threads
+        self._sticky = sticky_events
 
     async def tell(self, moment: Moment, asked: api.Extensions) -> ExtensionResults:
         """What the extensions that are asked for have to tell."""
@@ -122,7 +133,29 @@ class ExtensionParts:
             await self._ephemeral(moment, "typing", TYPING, asked.typing, results)
         if asked.thread_subscriptions.enabled and self._threads.enabled:
             await self._thread_subscriptions(moment, asked.thread_subscriptions, results)
+        if asked.sticky_events.enabled:
+            await self._sticky_events(moment, asked.sticky_events, results)
         return results
+
+    async def _sticky_events(self, moment: Moment, asked: api.StickyEventsConfig, results: ExtensionResults) -> None:
+        has = Vector.parse(asked.since) if asked.since is not None else None
+        view = _of_rooms(moment, asked, ())
+        # Of a room that the client hears of for the first time it has nothing, whatever it has of others.
+        fresh = {room_id: view.joined[room_id] for room_id in view.newly_joined} if has is not None else {}
+        others = {room_id: number for room_id, number in view.joined.items() if room_id not in fresh}
+        if has is not None and has == moment.since and moment.entries is not None:
+            touched = {entry.room for entry in moment.entries if entry.kind == STICKY_EVENT}
+            others = {room_id: number for room_id, number in others.items() if number in touched}
+        tell = partial(self._sticky.told, moment.requester, upto=moment.upto, timelines=view.timeline)
+        told = await tell(rooms=others, since=has, limit=asked.limit)
+        events = {**told.rooms, **(await tell(rooms=fresh, since=None)).rooms}
+        members = {"next_batch": orjson.dumps(told.upto.spell())}
+        if events:
+            members["rooms"] = json_object(
+                {room_id: b'{"events":[%s]}' % b",".join(some) for room_id, some in events.items()}
+            )
+            results.is_news = True
+        results.members[api.STICKY_EVENTS] = json_object(members)
 
     async def _thread_subscriptions(
         self, moment: Moment, asked: api.ThreadSubscriptionsConfig, results: ExtensionResults
@@ -244,6 +277,7 @@ def _view(
         upto=moment.upto,
         joined=joined or {},
         newly_joined=anew,
+        timelines=moment.timelines,
         sections=sections,
         between=moment.entries,
     )

@@ -82,6 +82,8 @@ class Section:
 
     members: dict[str, bytes] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
+    #: The ids of the timeline's events.
+    timeline: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -132,7 +134,7 @@ class RoomSections:
         if expanded:
             members["expanded_timeline"] = members["unstable_expanded_timeline"] = b"true"
         members["bump_stamp"] = b"%d" % await self._bump_stamp(room)
-        await self._tell_timeline(viewer, room, query, timeline, members)
+        await self._tell_timeline(viewer, room, query, timeline, section)
         await self._tell_state(room, query, timeline, state, section)
         await self._tell_names(viewer.user_id, room, query, state, members)
         if query.seat.membership == "join":
@@ -172,10 +174,12 @@ class RoomSections:
         return timeline, expands and any(one.stored.position in since for one in timeline.events)
 
     async def _tell_timeline(
-        self, viewer: Viewer, room: Room, query: RoomQuery, timeline: Timeline, members: dict[str, bytes]
+        self, viewer: Viewer, room: Room, query: RoomQuery, timeline: Timeline, section: Section
     ) -> None:
         if not (timeline.events or timeline.limited or query.since is None):
             return
+        members = section.members
+        section.timeline = [one.stored.event.event_id for one in timeline.events]
         formed = await self._forms.seen(room, timeline.events, viewer, self._sight, with_room_id=False)
         live_since = query.live_since
         live = [one for one in timeline.events if live_since is not None and one.stored.position not in live_since]

@@ -133,7 +133,7 @@ class SlidingSync:
         """The answer; None where there is nothing to tell and it is not the last moment to tell that."""
         news = await self._news(connection, requester.user_id, since, upto)
         changes = Changes()
-        rooms: dict[str, bytes] = {}
+        rooms: dict[str, Section] = {}
         settled = connection.settled
         if settled is not None and settled.spelled == rules.spelled and not _is_of_rooms(news):
             matches = settled.matches
@@ -150,6 +150,7 @@ class SlidingSync:
             windows=matches.windows,
             subscriptions=[room_id for room_id in rules.subscriptions if room_id in matches.rooms],
             anew=_told_anew(connection, changes),
+            timelines={room_id: section.timeline for room_id, section in rooms.items()},
         )
         extensions = await self._extensions.tell(moment, args.extensions)
         if not (rooms or extensions.is_news or since is None or is_last):
@@ -200,7 +201,7 @@ class SlidingSync:
 
     async def _rooms(
         self, connection: Connection, requester: Requester, matches: Matches, news: _News, changes: Changes
-    ) -> dict[str, bytes]:
+    ) -> dict[str, Section]:
         """The sections of the rooms that there is something to tell of, by id."""
         ignored = await self._around.ignored_users(requester.user_id)
         viewer = Viewer(requester.user_id, requester.device_id, frozenset(ignored))
@@ -211,13 +212,13 @@ class SlidingSync:
             for room_id, wanted in matches.rooms.items()
             if _is_due(connection, room_id, wanted, news) or (room_id in turned and room_id in connection.rooms)
         ]
-        told: dict[str, bytes] = {}
+        told: dict[str, Section] = {}
         for index, room_id in enumerate(due):
             if not index % _AT_ONCE:
                 await self._have(connection, viewer, due[index : index + _AT_ONCE], matches, news)
             section = await self._section(connection, viewer, room_id, matches, news, changes)
             if section is not None:
-                told[room_id] = json_object(section.members)
+                told[room_id] = section
         return told
 
     async def _have(
@@ -348,13 +349,13 @@ def _told_anew(connection: Connection, changes: Changes) -> set[str]:
 
 
 def _json(
-    position: Position, rules: Rules, matches: Matches, rooms: Mapping[str, bytes], extensions: ExtensionResults
+    position: Position, rules: Rules, matches: Matches, rooms: Mapping[str, Section], extensions: ExtensionResults
 ) -> bytes:
     lists = {name: _list_json(rule, matches, name) for name, rule in rules.lists.items()}
     members = {
         "pos": orjson.dumps(position.spell()),
         "lists": json_object(lists),
-        "rooms": json_object(rooms),
+        "rooms": json_object({room_id: json_object(section.members) for room_id, section in rooms.items()}),
         "extensions": extensions.json(),
     }
     return json_object(members)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -89,6 +89,10 @@ class Answer:
             section = self.join[room_id] = JoinedSection()
         return section
 
+    def timeline(self, room_id: str) -> Collection[str]:
+        section = self.join.get(room_id)
+        return section.timeline if section is not None else ()
+
     def room(self, room_id: str) -> RoomSection:
         return self.section(room_id).parts
 
@@ -160,6 +164,8 @@ class JoinedSection:
     #: `timeline`, `state`, `summary` …, each a JSON value.
     members: dict[str, bytes] = field(default_factory=dict)
     parts: RoomSection = field(default_factory=RoomSection)
+    #: The ids of the timeline's events.
+    timeline: Collection[str] = ()
 
     def json(self) -> bytes:
         members = [member(name, value) for name, value in self.members.items()]

@@ -86,7 +86,9 @@ class JoinedRooms:
             )
             if not (timeline.events or timeline.limited or state or fresh or full_state):
                 continue
-            members = answer.section(room_id).members
+            section = answer.section(room_id)
+            section.timeline = [one.stored.event.event_id for one in timeline.events]
+            members = section.members
             members["timeline"] = await self.timeline_json(room, timeline, viewer, answer.filter)
             members[state_name] = event_list(formed_state(state, answer.filter))
             if summed_up:

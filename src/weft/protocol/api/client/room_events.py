@@ -6,14 +6,17 @@ https://spec.matrix.org/v1.19/client-server-api/#redactions
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import field
+from msgspec import Meta, field
 
 from weft.protocol.api.endpoint import Auth, Body, Endpoint, Path, Query, Struct, client
 from weft.protocol.api.events import EventJson
 from weft.protocol.api.types import EventId, Membership, Milliseconds, Reason, RoomId, StreamToken, TransactionId
+from weft.protocol.stickiness import LONGEST_MS
+
+StickyMilliseconds = Annotated[int, Meta(ge=0, le=LONGEST_MS)]
 
 
 class EventIdResponse(Struct):
@@ -23,7 +26,7 @@ class EventIdResponse(Struct):
 class SendMessageRequest(Struct, kw_only=True):
     """`ts` is for application services: when the event is said to have happened, in milliseconds since 1970.
 
-    `delay` has it sent later, after as many milliseconds (MSC4140).
+    `delay` has it sent later, after as many milliseconds (MSC4140); `sticky_ms` has it sticky for as many (MSC4354).
     """
 
     room_id: Path[RoomId] = field(name="roomId")
@@ -31,13 +34,14 @@ class SendMessageRequest(Struct, kw_only=True):
     txn_id: Path[TransactionId] = field(name="txnId")
     ts: Query[int | None] = None
     delay: Query[Milliseconds | None] = field(default=None, name="org.matrix.msc4140.delay")
+    sticky_ms: Query[StickyMilliseconds | None] = field(default=None, name="org.matrix.msc4354.sticky_duration_ms")
     content: Body[dict[str, Any]]
 
 
 class SetRoomStateWithKeyRequest(Struct, kw_only=True):
     """A path without the last part means the empty state key, as an empty last part does.
 
-    `delay` has it sent later, after as many milliseconds (MSC4140).
+    `delay` has it sent later, after as many milliseconds (MSC4140); `sticky_ms` has it sticky for as many (MSC4354).
     """
 
     room_id: Path[RoomId] = field(name="roomId")
@@ -45,6 +49,7 @@ class SetRoomStateWithKeyRequest(Struct, kw_only=True):
     state_key: Path[str] = field(default="", name="stateKey")
     ts: Query[int | None] = None
     delay: Query[Milliseconds | None] = field(default=None, name="org.matrix.msc4140.delay")
+    sticky_ms: Query[StickyMilliseconds | None] = field(default=None, name="org.matrix.msc4354.sticky_duration_ms")
     content: Body[dict[str, Any]]
 
 

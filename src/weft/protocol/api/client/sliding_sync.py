@@ -22,6 +22,7 @@ from weft.protocol.api.types import Milliseconds, PresenceState, RoomId, StreamT
 MAX_RULES = 100
 #: The name of the extension until MSC4308 is merged.
 THREAD_SUBSCRIPTIONS = "io.element.msc4308.thread_subscriptions"
+STICKY_EVENTS = "org.matrix.msc4354.sticky_events"
 
 Index = Annotated[int, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=0)]
@@ -100,6 +101,13 @@ class ThreadSubscriptionsConfig(Struct):
     limit: Annotated[int, Meta(ge=1)] = 100
 
 
+class StickyEventsConfig(RoomsConfig):
+    """`since` is the `next_batch` of the answer before; `limit`: of how many events at most."""
+
+    since: StreamToken | None = None
+    limit: Annotated[int, Meta(ge=1, le=1_000)] = 100
+
+
 class Extensions(Struct):
     to_device: ToDeviceConfig = field(default_factory=ToDeviceConfig)
     e2ee: EncryptionConfig = field(default_factory=EncryptionConfig)
@@ -109,6 +117,7 @@ class Extensions(Struct):
     thread_subscriptions: ThreadSubscriptionsConfig = field(
         default_factory=ThreadSubscriptionsConfig, name=THREAD_SUBSCRIPTIONS
     )
+    sticky_events: StickyEventsConfig = field(default_factory=StickyEventsConfig, name=STICKY_EVENTS)
 
 
 class SlidingSyncRequest(Struct):
@@ -195,6 +204,15 @@ class EphemeralResult(Struct):
     rooms: dict[str, Raw] = field(default_factory=dict)
 
 
+class StickyEventsOfRoom(Struct):
+    events: list[EventJson]
+
+
+class StickyEventsResult(Struct, kw_only=True):
+    next_batch: str
+    rooms: dict[str, StickyEventsOfRoom] = field(default_factory=dict)
+
+
 class ExtensionResults(Struct):
     to_device: ToDeviceResult | None = None
     e2ee: EncryptionResult | None = None
@@ -202,6 +220,7 @@ class ExtensionResults(Struct):
     receipts: EphemeralResult | None = None
     typing: EphemeralResult | None = None
     thread_subscriptions: ThreadSubscriptionsResult | None = field(default=None, name=THREAD_SUBSCRIPTIONS)
+    sticky_events: StickyEventsResult | None = field(default=None, name=STICKY_EVENTS)
 
 
 class SlidingSyncResponse(Struct, kw_only=True):
