@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from tests.modules.conftest import Start
 from tests.modules.sliding import Sliding, a_list
 from tests.modules.test_delayed_events import DELAY, tick
 from tests.modules.test_receipts import pair
@@ -138,6 +139,17 @@ async def test_of_somebody_who_is_ignored_nothing_is_told(server: TestServer) ->
     await chatter(alice, room_id)
     ignored = {"ignored_users": {alice.user_id: {}}}
     (await bob.put(f"{V3}/user/{quote(bob.user_id)}/account_data/m.ignored_user_list", ignored)).ok()
+    assert told(await bob.sync(), room_id) == []
+
+
+async def test_what_the_room_does_not_keep_so_long_is_told_no_more(start_server: Start) -> None:
+    server = await start_server({"retention": {"enabled": True}})
+    alice, bob, room_id = await pair(server)
+    await alice.set_state(room_id, "m.room.retention", {"max_lifetime": 120_000})
+    event_id = await stick(alice, room_id)
+    await chatter(alice, room_id)
+    assert told(await bob.sync(), room_id) == [event_id]
+    server.clock.advance(121)
     assert told(await bob.sync(), room_id) == []
 
 

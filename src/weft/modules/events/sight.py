@@ -51,10 +51,7 @@ class Sight:
         self, room: Room, user_id: str, stored: Sequence[StoredEvent], ignored: Collection[str] = ()
     ) -> list[Seen]:
         """Those of the events that the user may see, in the same order. Messages of ignored users are left out."""
-        if ignored:
-            stored = [s for s in stored if s.event.state_key is not None or s.event.sender not in ignored]
-        if self._expiry.is_on(room):
-            stored = await self._fresh(room, stored)
+        stored = await self.wanted(room, stored, ignored)
         if not stored:
             return []
         if await self._is_shared(room, user_id):
@@ -65,6 +62,16 @@ class Sight:
                 return [Seen(one, now) for one in stored]
             return [Seen(one, membership_at(spans, one.order)) for one in stored]
         return await self._by_state(room, user_id, stored)
+
+    async def wanted(
+        self, room: Room, stored: Sequence[StoredEvent], ignored: Collection[str] = ()
+    ) -> Sequence[StoredEvent]:
+        """Those of the events that are no message of an ignored user, and have not expired; whoever may see them."""
+        if ignored:
+            stored = [s for s in stored if s.event.state_key is not None or s.event.sender not in ignored]
+        if self._expiry.is_on(room):
+            stored = await self._fresh(room, stored)
+        return stored
 
     async def _fresh(self, room: Room, stored: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
         """Those of the events that have not expired. State never does."""

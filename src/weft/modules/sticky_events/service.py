@@ -73,9 +73,9 @@ class StickyEvents:
     ) -> list[bytes]:
         ids = [one.event_id for one in found if one.event_id not in in_timeline]
         stored = await self._engine.rooms.events(ids)
-        wanted = [one for one in stored.values() if one.event.sender not in viewer.ignored]
-        seen = [Seen(one, "join") for one in sorted(wanted, key=lambda one: one.order)]
         room = await self._engine.rooms.get(room_id)
+        ordered = sorted(stored.values(), key=lambda one: one.order)
+        seen = [Seen(one, "join") for one in await self._sight.wanted(room, ordered, viewer.ignored)]
         return await self._forms.seen(room, seen, viewer, self._sight, with_room_id=False) if seen else []
 
     async def _remove_expired(self) -> None:
