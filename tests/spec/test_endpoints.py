@@ -112,6 +112,8 @@ MORE_FIELDS = {
     ("knockRoom", "server_name"): "via, before v1.12",
     ("sendMessage", "org.matrix.msc4140.delay"): "MSC4140, which Element Call uses",
     ("setRoomStateWithKey", "org.matrix.msc4140.delay"): "MSC4140, which Element Call uses",
+    ("sendMessage", "org.matrix.msc4354.sticky_duration_ms"): "MSC4354, by which calls say who takes part",
+    ("setRoomStateWithKey", "org.matrix.msc4354.sticky_duration_ms"): "MSC4354, the same",
     ("sendMessage", "ts"): "timestamp massaging (Application Service API)",
     ("setRoomStateWithKey", "ts"): "timestamp massaging (Application Service API)",
     ("redactEvent", "ts"): "timestamp massaging (Application Service API)",
