@@ -15,7 +15,7 @@ from weft.graph.outcome import Outcome
 from weft.graph.snapshot import Snapshot
 from weft.protocol.event import Event
 from weft.protocol.room_versions import room_version
-from weft.storage import events, rooms, snapshots, transaction_ids
+from weft.storage import current_state, events, rooms, snapshots, transaction_ids
 from weft.storage.database import UniqueViolation, Writer, WriteTransaction
 from weft.storage.events import StoredEvent
 from weft.storage.front import ends, extend, is_forked
@@ -182,7 +182,7 @@ class States:
         linear = put(self.tx, self.room, made, snapshot)
         snapshots.insert(self.tx, self.room, snapshot)
         if linear:
-            events.make_current(self.tx, self.room, snapshot)
+            current_state.make_current(self.tx, self.room, snapshot)
         return snapshot
 
 
@@ -199,7 +199,7 @@ def test_tables_follow_the_state(transactions: Transactions) -> None:
         assert [m.user_id for m in rooms.members(tx, room.room, ("leave",))] == ["@alice:a"]
         # Any other state, for example what resolution makes of a fork.
         for snapshot in (alice, create, left):
-            events.make_current(tx, room.room, snapshot)
+            current_state.make_current(tx, room.room, snapshot)
             assert tables(tx, room.room) == dict(snapshot.state)
 
 
@@ -214,7 +214,7 @@ def test_a_fork_is_noted_where_states_differ(transactions: Transactions) -> None
         topic = room.state("topic", "m.room.topic", "", create, "hello")
         assert is_forked(tx, room.room)
         assert tables(tx, room.room) == dict(create.state), "until it is resolved"
-        events.make_current(tx, room.room, topic)
+        current_state.make_current(tx, room.room, topic)
         assert not is_forked(tx, room.room)
         assert tables(tx, room.room) == dict(topic.state)
 

@@ -15,7 +15,7 @@ from weft.protocol.event import Event, StateKey
 from weft.protocol.power_levels import PowerLevels
 from weft.protocol.redaction import may_redact
 from weft.protocol.room_versions import RoomVersion
-from weft.storage import events, front, gaps, resolutions, snapshots
+from weft.storage import current_state, events, front, gaps, resolutions, snapshots
 from weft.storage import rooms as room_store
 from weft.storage.database import Transaction, WriteTransaction
 from weft.storage.events import StoredEvent
@@ -132,9 +132,9 @@ def _make_current(tx: WriteTransaction, row: Row, made: Made) -> None:
     """The room's tables hold the state after the only end of its graph."""
     stored, snapshot = made.stored, made.snapshot
     if snapshot is not None:
-        events.make_current(tx, stored.room, snapshot, row.known)
+        current_state.make_current(tx, stored.room, snapshot, row.known)
     elif stored.snapshot is not None and room_store.applied(tx, stored.room) != stored.snapshot:
-        events.make_current(tx, stored.room, snapshots.load(tx, stored.snapshot), row.known)
+        current_state.make_current(tx, stored.room, snapshots.load(tx, stored.snapshot), row.known)
 
 
 def _redact(tx: WriteTransaction, made: Made) -> None:

@@ -67,8 +67,8 @@ from weft.rooms.previews import read_preview
 from weft.rooms.receive import Place, Receive
 from weft.rooms.room import Room
 from weft.rooms.rooms import Rooms
+from weft.storage import current_state, front, gaps, resolutions, snapshots
 from weft.storage import events as event_store
-from weft.storage import front, gaps, resolutions, snapshots
 from weft.storage import rooms as room_store
 from weft.storage.database import Database, WriteTransaction
 from weft.storage.events import StoredEvent
@@ -460,5 +460,5 @@ def _enter(tx: WriteTransaction, entry: _Entry, new_snapshot_id: Callable[[], in
     missing = [one for one in event.prev_events if one not in placed]
     gaps.add(tx, room, event, missing, wanted=False, followed=True)
     front.enter(tx, room, event.event_id)
-    event_store.make_current(tx, room, after, {**entry.known, event.event_id: stored})
+    current_state.make_current(tx, room, after, {**entry.known, event.event_id: stored})
     resolutions.tell(tx, room, after.id)

@@ -14,7 +14,7 @@ from weft.protocol.event import StateKey
 from weft.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from weft.protocol.state_resolution import resolve
 from weft.rooms.reader import TransactionReader
-from weft.storage import events, front, resolutions, snapshots
+from weft.storage import current_state, events, front, resolutions, snapshots
 from weft.storage import rooms as room_store
 from weft.storage.database import Transaction, WriteTransaction
 from weft.storage.events import StoredEvent
@@ -119,6 +119,6 @@ def write_resolution(tx: WriteTransaction, loaded: Loaded) -> None:
     snapshot = loaded.snapshot
     if snapshot.id not in {loaded.row.snapshot, *(e.snapshot for e in loaded.extremities)}:
         snapshots.insert(tx, room, snapshot)
-    events.make_current(tx, room, snapshot)
+    current_state.make_current(tx, room, snapshot)
     # Also where nothing came out differently: somebody may have believed an event that did not stand.
     resolutions.tell(tx, room, snapshot.id, loaded.row.snapshot)

@@ -19,7 +19,7 @@ from weft.graph.snapshot import Snapshot
 from weft.protocol.event import Event
 from weft.protocol.room_versions import RoomVersion
 from weft.rooms.rooms import Rooms
-from weft.storage import events, front, resolutions, snapshots
+from weft.storage import current_state, events, front, resolutions, snapshots
 from weft.storage import rooms as room_store
 from weft.storage.database import Database, Transaction, WriteTransaction
 from weft.storage.events import StoredEvent
@@ -108,7 +108,7 @@ def _put(
             stored.position = events.insert(tx, stored)
             tx.run("INSERT INTO outside_events (room, event_id) VALUES (:room, :id)", room=room, id=event.event_id)
         snapshots.insert(tx, room, snapshot)
-        events.make_current(tx, room, snapshot)
+        current_state.make_current(tx, room, snapshot)
         resolutions.tell(tx, room, snapshot.id)
     if view is not None:
         tx.put(

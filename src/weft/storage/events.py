@@ -1,4 +1,4 @@
-"""Events on disk, each once, in the bytes that travel between servers; and the room's tables that change with them."""
+"""Events on disk, each once, in the bytes that travel between servers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from weft.graph.outcome import Outcome
-from weft.graph.snapshot import Snapshot
 from weft.protocol.client_event import client_json, dumps
 from weft.protocol.event import Event, StateKey, decode
 from weft.protocol.redaction import redact
 from weft.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from weft.protocol.stickiness import duration_of
-from weft.storage import snapshots, sticky
+from weft.storage import sticky
 from weft.storage.database import Row, Transaction, WriteTransaction
 from weft.storage.positions import END, HISTORY_END, Vector, beyond, within
 
@@ -20,9 +19,6 @@ from weft.storage.positions import END, HISTORY_END, Vector, beyond, within
 RELAYED = "relayed"
 #: The same, of an event of ours that another server passes on.
 HANDED_OVER = "handed over"
-#: More changes of state than this are written table by table.
-_MANY_CHANGES = 200
-_MEMBERS_AT_ONCE = 1_000
 _IDS_AT_ONCE = 1_000
 #: Up to this many new events of a room are read all, to be put in graph order here.
 _FEW_ARRIVALS = 200
@@ -231,133 +227,6 @@ def place(tx: WriteTransaction, stored: StoredEvent) -> None:
         tx.append("history", room=stored.room, key=stored.event.event_id, payload=stored)
         _insert_relation(tx, stored.position, stored)
     _insert_sticky(tx, stored.position, stored)
-
-
-def make_current(
-    tx: WriteTransaction, room: int, snapshot: Snapshot, known: Mapping[str, StoredEvent] | None = None
-) -> None:
-    """Makes the searchable tables of the room's current state agree with a snapshot that is stored.
-
-    To be called after `front.extend` for the only extremity's state, and for the resolved state of a fork.
-    `known` spares looking up events that the caller has at hand.
-    """
-    applied: int | None = tx.value("SELECT snapshot FROM rooms WHERE room = :room", room=room)
-    if applied == snapshot.id:
-        tx.put("UPDATE rooms SET forked = 0 WHERE room = :room AND forked <> 0", room=room)
-        return
-    if applied == snapshot.parent_id or (applied is None and snapshot.depth == 1):
-        changed = dict(snapshot.changes)
-    elif applied is None:
-        changed = dict(snapshot.state)
-    else:
-        changed = {key: new for key, (_, new) in snapshots.changes_between(tx, applied, snapshot.id).items()}
-    if len(changed) > _MANY_CHANGES:
-        _set_all(tx, room, changed, known or {}, is_first=applied is None)
-    else:
-        for (event_type, state_key), event_id in changed.items():
-            _set_current(tx, room, event_type, state_key, event_id, known or {})
-    tx.put("UPDATE rooms SET snapshot = :snapshot, forked = 0 WHERE room = :room", snapshot=snapshot.id, room=room)
-
-
-def _set_all(
-    tx: WriteTransaction,
-    room: int,
-    changed: Mapping[StateKey, str | None],
-    known: Mapping[str, StoredEvent],
-    *,
-    is_first: bool,
-) -> None:
-    """As `_set_current`, for many places at once: a room that was just joined has thousands.
-
-    `is_first`: there is nothing in the tables that could have to go.
-    """
-    if not is_first:
-        tx.many(
-            "DELETE FROM current_state WHERE room = :room AND type = :type AND state_key = :state_key",
-            [{"room": room, "type": key[0], "state_key": key[1]} for key in changed if key[0] != "m.room.member"],
-        )
-        tx.many(
-            "DELETE FROM memberships WHERE room = :room AND user_id = :user_id",
-            [
-                {"room": room, "user_id": key[1]}
-                for key, new in changed.items()
-                if key[0] == "m.room.member" and not new
-            ],
-        )
-    tx.many(
-        """INSERT INTO current_state (room, type, state_key, event_id)
-           VALUES (:room, :type, :state_key, :event_id)""",
-        [
-            {"room": room, "type": key[0], "state_key": key[1], "event_id": new}
-            for key, new in changed.items()
-            if new is not None and key[0] != "m.room.member"
-        ],
-    )
-    members = [new for key, new in changed.items() if new is not None and key[0] == "m.room.member"]
-    for start in range(0, len(members), _MEMBERS_AT_ONCE):
-        some = members[start : start + _MEMBERS_AT_ONCE]
-        missing = [event_id for event_id in some if event_id not in known]
-        found = {**by_ids(tx, missing), **{event_id: known[event_id] for event_id in some if event_id in known}}
-        tx.many(_PUT_MEMBERSHIP, [_membership_row(room, stored) for stored in found.values()])
-
-
-def _set_current(
-    tx: WriteTransaction,
-    room: int,
-    event_type: str,
-    state_key: str,
-    event_id: str | None,
-    known: Mapping[str, StoredEvent],
-) -> None:
-    if event_type == "m.room.member":
-        _set_membership(tx, room, state_key, event_id, known)
-    elif event_id is None:
-        tx.put(
-            "DELETE FROM current_state WHERE room = :room AND type = :type AND state_key = :state_key",
-            room=room,
-            type=event_type,
-            state_key=state_key,
-        )
-    else:
-        tx.put(
-            """INSERT INTO current_state (room, type, state_key, event_id)
-               VALUES (:room, :type, :state_key, :event_id)
-               ON CONFLICT (room, type, state_key) DO UPDATE SET event_id = excluded.event_id""",
-            room=room,
-            type=event_type,
-            state_key=state_key,
-            event_id=event_id,
-        )
-
-
-def _set_membership(
-    tx: WriteTransaction, room: int, user_id: str, event_id: str | None, known: Mapping[str, StoredEvent]
-) -> None:
-    if event_id is None:
-        tx.put("DELETE FROM memberships WHERE room = :room AND user_id = :user_id", room=room, user_id=user_id)
-        return
-    stored = known.get(event_id) or by_id(tx, event_id)
-    if stored is None:
-        return
-    tx.put(_PUT_MEMBERSHIP, **_membership_row(room, stored))
-
-
-_PUT_MEMBERSHIP = """
-    INSERT INTO memberships (room, user_id, membership, event_id, position)
-    VALUES (:room, :user_id, :membership, :event_id, :position)
-    ON CONFLICT (room, user_id) DO UPDATE SET membership = excluded.membership,
-        event_id = excluded.event_id, position = excluded.position,
-        forgotten = CASE WHEN excluded.membership IN ('leave', 'ban') THEN memberships.forgotten ELSE 0 END"""
-
-
-def _membership_row(room: int, stored: StoredEvent) -> dict[str, Any]:
-    return {
-        "room": room,
-        "user_id": stored.event.state_key,
-        "membership": stored.event.membership or "leave",
-        "event_id": stored.event.event_id,
-        "position": stored.position,
-    }
 
 
 def _insert_relation(tx: WriteTransaction, position: int, stored: StoredEvent) -> None:
