@@ -61,8 +61,8 @@ async def test_a_repeated_request_gets_the_first_answer(memory_servers: MemoryKi
     await told(alice, room_id, "once")
 
 
-async def test_what_comes_unsigned_is_not_shown(memory_servers: MemoryKit) -> None:
-    """Carol's server does not know yet that the room has a policy server."""
+async def not_knowing(memory_servers: MemoryKit) -> tuple[TestServer, Client, Client, str]:
+    """Alice's server, she, Carol, and a room with a policy server of which Carol's server does not know yet."""
     one, two = await memory_servers(2)
     (three,) = await memory_servers(1, policy_server={"hook": f"{__name__}:judge"})
     alice, bob, carol = await one.user("alice"), await three.user("bob"), await two.user("carol")
@@ -72,6 +72,11 @@ async def test_what_comes_unsigned_is_not_shown(memory_servers: MemoryKit) -> No
     await becomes(bob, room_id, str(carol.user_id), "join")
     memory_servers.network.cut("one.test", "two.test")
     await protect(alice, room_id, three)
+    return one, alice, carol, room_id
+
+
+async def test_what_comes_unsigned_is_not_shown(memory_servers: MemoryKit) -> None:
+    _, alice, carol, room_id = await not_knowing(memory_servers)
     await say(carol, room_id, "come to my casino")
     await say(carol, room_id, "just saying hello")
     # The policy server signs what it has nothing against, whoever asks.
@@ -79,15 +84,7 @@ async def test_what_comes_unsigned_is_not_shown(memory_servers: MemoryKit) -> No
 
 
 async def test_what_it_turned_down_is_not_sticky_either(memory_servers: MemoryKit) -> None:
-    one, two = await memory_servers(2)
-    (three,) = await memory_servers(1, policy_server={"hook": f"{__name__}:judge"})
-    alice, bob, carol = await one.user("alice"), await three.user("bob"), await two.user("carol")
-    room_id = await create(alice)
-    await join(bob, room_id, "one.test")
-    await join(carol, room_id, "one.test")
-    await becomes(bob, room_id, str(carol.user_id), "join")
-    memory_servers.network.cut("one.test", "two.test")
-    await protect(alice, room_id, three)
+    one, alice, carol, room_id = await not_knowing(memory_servers)
     sticky = {"org.matrix.msc4354.sticky_duration_ms": 600_000}
     advertisement = {"msgtype": "m.text", "body": "come to my casino"}
     (await carol.put(SEND.format(room_id, "x"), advertisement, **sticky)).ok()
