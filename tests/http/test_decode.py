@@ -240,6 +240,20 @@ def test_path_query_and_keys() -> None:
         decode(Ban, query=b"silent=maybe", body=b'{"user_id": "@u:x"}', **ban)
 
 
+class SendLater(Struct, kw_only=True):
+    room_id: Path[str] = msgspec.field(name="roomId")
+    delay: Query[int | None] = msgspec.field(name="org.example.delay", default=None)
+    content: Body[dict[str, Any]]
+
+
+def test_a_fault_is_told_by_the_parameters_name() -> None:
+    """Also where the rest of the request is in its body."""
+    send: dict[str, Any] = {"paths": ("/rooms/{roomId}/send",), "values": ("!r:x",), "body": b"{}"}
+    assert decode(SendLater, query=b"org.example.delay=5", **send) == {"room_id": "!r:x", "delay": 5, "content": {}}
+    with pytest.raises(InvalidParam, match=r"\$\.org\.example\.delay"):
+        decode(SendLater, query=b"org.example.delay=soon", **send)
+
+
 def test_a_body_that_may_be_absent() -> None:
     assert decode(Optional) == {"content": {}}
     assert decode(Optional, body=b'{"a": 1}') == {"content": {"a": 1}}

@@ -180,7 +180,8 @@ async def test_state_may_be_sticky_and_is_so_anew_each_time(server: TestServer) 
 async def test_durations_that_are_none(server: TestServer) -> None:
     alice, bob, room_id = await pair(server)
     for duration in (-1, 3_600_001, "long", "1.5", ""):
-        (await put_sticky(alice, room_id, duration)).refused(400, "M_INVALID_PARAM")
+        refused = (await put_sticky(alice, room_id, duration)).refused(400, "M_INVALID_PARAM")
+        assert DURATION in refused["error"]
     await stick(alice, room_id, 0)
     await chatter(alice, room_id)
     assert told(await bob.sync(), room_id) == []

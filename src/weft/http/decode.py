@@ -65,20 +65,22 @@ class RequestDecoder(Generic[Q]):
         #: The fields all come from outside the body, or all are keys of it: one step makes the request.
         self._only_outside = len(outside) == len(fields)
         self._only_inside = len(inside) == len(fields)
+        #: Whether what comes from outside the body is converted, under its names on the wire: those are told of faults.
+        self._by_wire = self._only_outside or not all(field.is_plain_text for field in outside)
         queried = [field for field in outside if field.place is In.QUERY]
         self._query = {field.wire: self._slot(field) for field in queried if not field.is_mapping}
         self._others = next((self._slot(field)[0] for field in queried if field.is_mapping), None)
         self._headers = {
             field.name.replace("_", "-").encode(): self._slot(field)[0] for field in outside if field.place is In.HEADER
         }
-        self._outside = None if all(field.is_plain_text for field in outside) else _struct("Outside", outside)
+        self._outside = _struct("Outside", outside, wire=True) if self._by_wire else None
         self._body = _body_part(endpoint, inside, whole) if inside or whole else None
         self.reads_body = self._body is not None
 
     def path_names(self, template: str) -> tuple[str, ...]:
         """The keys under which the parameters of a path go into `decode`, in their order."""
         names = [snake(name) for name in TEMPLATE.findall(template)]
-        return tuple(self._by_name[name] if self._only_outside else name for name in names)
+        return tuple(self._by_name[name] if self._by_wire else name for name in names)
 
     def decode(self, values: dict[str, Any], query: bytes, headers: HeaderPairs, body: bytes) -> Q:
         """`values` are the path's parameters by `path_names`; it is filled further."""
@@ -104,7 +106,7 @@ class RequestDecoder(Generic[Q]):
 
     def _slot(self, field: Field) -> tuple[str, bool]:
         """The key of a field in `decode`'s values, and whether it takes every repetition."""
-        return (field.wire if self._only_outside else field.name), field.is_list
+        return (field.wire if self._by_wire else field.name), field.is_list
 
     def _read_query(self, query: bytes, values: dict[str, Any]) -> None:
         if len(query) > MAX_QUERY:
