@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.federation.kit import Kit, MemoryKit
 from tests.federation.people import create, eventually, join, say
 from tests.federation.stranger import Stranger
@@ -14,6 +16,8 @@ from tests.federation.victim import Victim, push
 from tests.modules.test_sticky_events import FIELD, MEMBER, stick, timeline, told
 from weft.federation.transport import OutgoingRequest
 from weft.graph.build import Draft
+from weft.graph.decide import Verdict
+from weft.graph.outcome import Outcome
 from weft.testing import Client, TestServer
 
 
@@ -115,6 +119,25 @@ async def test_one_that_the_rooms_past_forbids_is_never_told(victim: Victim, str
     await stranger.join(room_id)
     await look_again(victim.server)
     assert told(await alice.sync(), room_id) == []
+
+
+@pytest.mark.parametrize("is_banned", [False, True])
+async def test_one_that_comes_as_part_of_the_past(
+    victim: Victim, stranger: Stranger, alice: Client, is_banned: bool
+) -> None:
+    """Whoever has no say in the room any more gets none by having others find it in the past."""
+    room_id = await alice.create_room(preset="public_chat", room_version="10")
+    joined = await stranger.join(room_id)
+    eve = stranger.user("eve")
+    early = await stranger.make(room_id, a_sticky_one(eve), prev=[joined])
+    if is_banned:
+        (await alice.post(f"/_matrix/client/v3/rooms/{room_id}/ban", {"user_id": eve})).ok()
+    await chatter(alice, room_id)
+    taken = await victim.server.server.engine.receive.take(room_id, [early], past=True)
+    assert taken[early.event_id].verdict == Verdict(Outcome.ACCEPTED)
+    assert told(await alice.sync(), room_id) == []
+    await look_again(victim.server)
+    assert told(await alice.sync(), room_id) == ([] if is_banned else [early.event_id])
 
 
 async def test_what_comes_while_a_room_is_entered_is_not_lost(memory_servers: MemoryKit) -> None:

@@ -260,7 +260,8 @@ def _insert_sticky(tx: WriteTransaction, position: int, stored: StoredEvent) -> 
         stored.event.sender,
         position,
         until_ms=stored.sticky_until,
-        hidden=stored.outcome is Outcome.SOFT_FAILED,
+        # What belongs to the past was not asked for whether its sender may say it now.
+        hidden=stored.outcome is Outcome.SOFT_FAILED or stored.is_history,
     )
 
 

@@ -27,7 +27,10 @@ class Sticky(NamedTuple):
 def insert(
     tx: WriteTransaction, room: int, event_id: str, sender: str, position: int, *, until_ms: int, hidden: bool
 ) -> None:
-    """Notes an event. `position` is its own; one that is not hidden is told of by the log, beside the event itself."""
+    """Notes an event. `position` is its own; one that is not hidden is told of by the log, beside the event itself.
+
+    Hidden is what is soft-failed, or might be: it waits until the room's current state is seen to allow it.
+    """
     if not hidden:
         position = tx.append(KIND, room=room, key=event_id)
     tx.put(
@@ -90,7 +93,7 @@ def told(tx: Transaction, rooms: Collection[int], since: Vector | None, upto: Ve
 
 
 def hidden(tx: Transaction, now_ms: int) -> list[Sticky]:
-    """All that are soft-failed."""
+    """All that are hidden."""
     rows = tx.all(
         "SELECT room, position, event_id FROM sticky_events WHERE until_ms > :now AND hidden = 1 ORDER BY position",
         now=now_ms,

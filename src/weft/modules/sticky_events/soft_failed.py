@@ -1,4 +1,4 @@
-"""Sticky events that the room's state did not allow when they came: whether it allows them now.
+"""Sticky events that the room's state did not allow when they came, or that came as part of the past: what it says now.
 
 Servers that saw the room change in another order took them, and their users have been told of them.
 """

@@ -1,5 +1,5 @@
 -- Events that are sticky until a time (MSC4354). position: in the log, of the entry that tells of it, or of the event where
--- it was soft-failed and is hidden until the room's state allows it.
+-- it is hidden until the room's current state is seen to allow it.
 CREATE TABLE sticky_events (
     event_id TEXT NOT NULL,
     room BIGINT NOT NULL,
