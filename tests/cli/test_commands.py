@@ -27,6 +27,7 @@ from weft.server import signing_keys
 from weft.server.assembly import TABLES
 from weft.server.config import Settings, SettingsError, load
 from weft.settings import Listener
+from weft.storage.database import DatabaseInUse
 from weft.storage.open import open_database
 
 
@@ -304,6 +305,15 @@ def test_create_asks_the_running_server(
     assert "Made @alice:localhost." in result.stdout
     assert [request["admin"] for request in registration.requests] == [admin]
     assert server.did == []
+
+
+def test_a_server_that_listens_elsewhere_than_the_settings_say(data: Path, server: FakeServer) -> None:
+    server.refusal = DatabaseInUse("Another process uses the database. Stop it first.")
+    line = refused(*create_with(data), typed="correct horse")
+    assert line.startswith(
+        "Another process uses the database. Stop it first. If it is this server, it listens elsewhere"
+    )
+    assert line.endswith("--set listeners.0.port=PORT.")
 
 
 def test_a_refusal_of_the_running_server_is_one_line(

@@ -17,6 +17,7 @@ from weft.cli.assembled import assembly
 from weft.cli.options import Commands, Refused, Source, settings_options
 from weft.protocol.identifiers import domain_of, localpart_of
 from weft.server.config import Settings
+from weft.storage.database import DatabaseInUse
 
 
 @click.group(cls=Commands)
@@ -69,7 +70,16 @@ def create_user(settings: Settings, user_id: str, password: str, admin: bool | N
         async with assembly().accounts(settings) as accounts:
             return await accounts.create(user_id, password, admin=admin)
 
-    return asyncio.run(work())
+    try:
+        return asyncio.run(work())
+    except DatabaseInUse as error:
+        if not (on_first_domain and has_secret):
+            raise
+        ports = " and ".join(str(one.port) for one in settings.listeners if "client" in one.resources)
+        hint = (
+            f"If it is this server, it listens elsewhere than on port {ports}; say where: --set listeners.0.port=PORT."
+        )
+        raise Refused(f"{error} {hint}") from None
 
 
 def set_password(settings: Settings, user_id: str, password: str) -> None:

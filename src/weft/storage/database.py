@@ -36,6 +36,10 @@ class DatabaseError(WeftError):
     """The database can't be used as it is; the message says why and what to do."""
 
 
+class DatabaseInUse(DatabaseError):
+    """Another process holds a database that only one may use."""
+
+
 class UniqueViolation(WeftError):
     """A row that must be unique is there already, in `table`."""
 

@@ -29,6 +29,7 @@ from weft.storage import leases
 from weft.storage.database import (
     Database,
     DatabaseError,
+    DatabaseInUse,
     Job,
     Row,
     Transaction,
@@ -341,7 +342,7 @@ def _hold(path: Path) -> int:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except BlockingIOError:
         os.close(descriptor)
-        raise DatabaseError(f"Another process uses the database {path}. Stop it first.") from None
+        raise DatabaseInUse(f"Another process uses the database {path}. Stop it first.") from None
     except OSError as error:
         os.close(descriptor)
         raise DatabaseError(f"The database {path} can't be opened: {error.strerror}.") from error
