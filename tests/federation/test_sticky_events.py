@@ -111,6 +111,24 @@ async def test_one_that_was_soft_failed_is_told_once_its_sender_may(
     assert "rooms" not in await alice.sync(answer["next_batch"])
 
 
+async def test_a_room_that_is_being_deleted_keeps_no_other_back(
+    victim: Victim, stranger: Stranger, alice: Client
+) -> None:
+    engine = victim.server.server.engine
+    rooms = [await alice.create_room(preset="public_chat", room_version="10") for _ in range(2)]
+    late = []
+    for room_id in rooms:
+        joined = await stranger.join(room_id)
+        late.append(await stranger.make(room_id, a_sticky_one(stranger.user("eve")), prev=[joined]))
+        (await alice.post(f"/_matrix/client/v3/rooms/{room_id}/kick", {"user_id": stranger.user("eve")})).ok()
+        await push(stranger, late[-1])
+        await stranger.join(room_id)
+    gone = await engine.rooms.get(rooms[0])
+    await engine.database.write(engine.purging.part, gone.number, gone.id)
+    await look_again(victim.server)
+    assert told(await alice.sync(), rooms[1]) == [late[1].event_id]
+
+
 async def test_one_that_the_rooms_past_forbids_is_never_told(victim: Victim, stranger: Stranger, alice: Client) -> None:
     room_id = await alice.create_room(preset="public_chat", room_version="10")
     eve = stranger.user("eve")
@@ -140,7 +158,9 @@ async def test_one_that_comes_as_part_of_the_past(
     assert told(await alice.sync(), room_id) == ([] if is_banned else [early.event_id])
 
 
-async def test_what_comes_while_a_room_is_entered_is_not_lost(memory_servers: MemoryKit) -> None:
+async def test_what_comes_while_a_room_is_entered_is_not_lost(
+    memory_servers: MemoryKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The room's servers know that we are in it before we have its state on disk."""
     one, two = await memory_servers(2)
     alice, bob = await one.user("alice"), await two.user("bob")
@@ -162,7 +182,7 @@ async def test_what_comes_while_a_room_is_entered_is_not_lost(memory_servers: Me
         await eventually(is_sent)
         return await entry(*args)
 
-    handshakes._entry = slowly  # type: ignore[method-assign]
+    monkeypatch.setattr(handshakes, "_entry", slowly)
     memory_servers.network.on_request.append(note)
     await join(bob, room_id, one.name)
 

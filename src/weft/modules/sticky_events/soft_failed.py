@@ -6,7 +6,7 @@ Servers that saw the room change in another order took them, and their users hav
 from __future__ import annotations
 
 from weft.modules.module import Task
-from weft.protocol.errors import AuthRuleViolation
+from weft.protocol.errors import AuthRuleViolation, NotFound
 from weft.protocol.event_auth import CREATE_KEY, auth_event_keys, authorise
 from weft.rooms.engine import Engine
 from weft.storage import sticky
@@ -30,7 +30,12 @@ class SoftFailed:
             # Nobody has asked, so that what other processes have written may not have been taken in yet.
             await self._engine.log.catch_up()
         for one in hidden:
-            if await self._is_allowed(one):
+            try:
+                is_allowed = await self._is_allowed(one)
+            except NotFound:
+                # The room is being deleted; its rows go last.
+                continue
+            if is_allowed:
                 await database.write(sticky.show, one.room, one.event_id)
 
     async def _is_allowed(self, one: Sticky) -> bool:
