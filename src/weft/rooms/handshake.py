@@ -138,13 +138,16 @@ class Handshakes:
             if not self._entering[room_id]:
                 del self._entering[room_id]
 
-    async def entered(self, room_id: str) -> None:
-        """Returns once nobody is being let into a room, by this process, who was when this was called.
+    async def entered(self, room_id: str) -> bool:
+        """Returns once nobody is being let into a room, by this process, who was when this was called; whether any was.
 
         The room's servers may send what happens there before its state is written here.
         """
-        if entering := self._entering.get(room_id):
-            await asyncio.wait(entering)
+        entering = self._entering.get(room_id)
+        if not entering:
+            return False
+        await asyncio.wait(entering)
+        return True
 
     async def _join(self, server: str, user_id: str, room_id: str, content: Mapping[str, Any]) -> Room:
         origin = domain_of(user_id)

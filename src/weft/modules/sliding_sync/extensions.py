@@ -16,7 +16,7 @@ from weft.http.call import Requester
 from weft.modules.events.user_rooms import Seat
 from weft.modules.module import RoomSection, SyncPart
 from weft.modules.sticky_events import StickyEvents
-from weft.modules.sync.answer import json_object
+from weft.modules.sync.answer import event_list, json_object
 from weft.modules.thread_subscriptions import ThreadSubscriptions
 from weft.modules.thread_subscriptions.store import KIND as THREAD_SUBSCRIPTION
 from weft.protocol.api.client import sliding_sync as api
@@ -151,9 +151,7 @@ class ExtensionParts:
         events = {**told.rooms, **(await tell(rooms=fresh, since=None)).rooms}
         members = {"next_batch": orjson.dumps(told.upto.spell())}
         if events:
-            members["rooms"] = json_object(
-                {room_id: b'{"events":[%s]}' % b",".join(some) for room_id, some in events.items()}
-            )
+            members["rooms"] = json_object({room_id: event_list(some) for room_id, some in events.items()})
             results.is_news = True
         results.members[api.STICKY_EVENTS] = json_object(members)
 

@@ -96,9 +96,9 @@ class Transactions:
 
     async def _events_of(self, origin: str, room_id: str, pdus: Sequence[msgspec.Raw]) -> dict[str, str | None]:
         room = await self._engine.rooms.find(room_id) if "\0" not in room_id else None
-        if room is None or not room.joined_local:
-            await self._engine.remote.handshakes.entered(room_id)
-            room = await self._engine.rooms.find(room_id) if "\0" not in room_id else None
+        is_outside = room is None or not room.joined_local
+        if is_outside and await self._engine.remote.handshakes.entered(room_id):
+            room = await self._engine.rooms.find(room_id)
         if room is None:
             log.info("events came of a room that is not known here", origin=origin, room_id=room_id)
             return {}
